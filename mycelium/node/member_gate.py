@@ -252,6 +252,8 @@ class MemberGate:
                 self._bar(address, str(reason), now=now)
                 return
             self._known[address] = _Known(digest, claims.fingerprint, claims.until - self.membership.offset_s)
+            if name in self._held:
+                self._held[name].since = now  # from which on the proof of the key is awaited
         self.counters.members_shown += 1
         for link in self._neighbours.links.values():
             if link.address == address:

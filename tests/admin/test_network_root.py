@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from mycelium.admin.network_root import DAY_S, NetworkRoot, RemovedNode, create_root, read_root, write_root
+from mycelium.admin.private_file import create_private
 from mycelium.errors import ConfigError, LocalError
 from mycelium.identity import Identity
 from mycelium.limits import MEMBER_DAYS, REMOVAL_PARTS, REMOVED_PER_PART
@@ -129,6 +130,14 @@ def test_a_root_of_another_version_is_said_to_be_one(tmp_path: Path) -> None:
     path.write_bytes(msgspec.json.encode(older))
     path.chmod(0o600)
     with pytest.raises(ConfigError, match=r"another version of mycelium wrote it.*missing required field `part`"):
+        read_root(path)
+
+
+def test_a_root_with_a_part_beyond_the_last_is_of_another_version(tmp_path: Path) -> None:
+    path, one = tmp_path / "corp.root", root()
+    one.removed = [gone(1, part=REMOVAL_PARTS)]
+    create_private(path, msgspec.json.encode(one), name="", error=LocalError)
+    with pytest.raises(ConfigError, match=r"another version of mycelium wrote it.*removed"):
         read_root(path)
 
 

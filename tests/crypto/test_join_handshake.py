@@ -14,7 +14,7 @@ from mycelium.crypto.join_handshake import (
 )
 from mycelium.errors import HandshakeError
 from mycelium.identity import Identity
-from mycelium.wire.join import ANSWER_PART_BYTES, JOIN_BYTES, JOIN_NAME_BYTES, JoinAnswer, encode_answer
+from mycelium.wire.join import JOIN_BYTES, JOIN_NAME_BYTES, JoinAnswer, encode_answer
 from tests.crypto.support import ALICE, BOB, PRIMITIVES, entropy_of, flip
 
 TOKEN = bytes(range(16))
@@ -140,7 +140,7 @@ def test_a_part_that_nobody_asked_for_is_refused(part: int) -> None:
     request = read(first(asking))
     if part == 3:
         asking.receive_reply(reply_to(request, LONG))
-    late = request.reply(part, bytes(ANSWER_PART_BYTES), entropy=entropy_of(5), primitives=PRIMITIVES)
+    late = request.reply(part, encode_answer(LONG)[0], entropy=entropy_of(5), primitives=PRIMITIVES)
     with pytest.raises(HandshakeError, match="part"):
         asking.receive_reply(late)
 

@@ -1,6 +1,7 @@
 """Asking a member over loopback: it answers, refuses, or is silent."""
 
 import asyncio
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -77,6 +78,20 @@ def test_a_long_answer_is_asked_for_in_parts() -> None:
     long = JoinAnswer(JoinStatus.GRANTED, b"k" * 32, "corp", "laptop", bytes(range(256)) * 40)
     with member(long) as url:
         assert ask(url) == long
+
+
+def test_further_parts_are_asked_of_where_the_first_one_came_from() -> None:
+    long = JoinAnswer(JoinStatus.GRANTED, b"k" * 32, "corp", "laptop", bytes(1_000))
+    with member(long) as url, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        other.setblocking(False)
+        elsewhere = PeerUrl("udp", "127.0.0.1", other.getsockname()[1], BOB.exchange_public_key)
+        assert ask(url, elsewhere) == long
+        asked = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                asked.append(part_in(other.recv(2_000)))
+    assert set(asked) == {0}
 
 
 def test_forged_replies_are_passed_over() -> None:

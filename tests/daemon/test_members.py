@@ -98,6 +98,10 @@ def test_a_file_that_makes_this_node_no_member_is_refused_at_the_start(tmp_path:
         Running(tmp_path, Chain(certificate(OTHER)))
     with pytest.raises(ConfigError, match="this node is no member: its certificate has expired"):
         Running(tmp_path, end=START - DAY_S)
+    own = NodeNet().add("a").node.identity
+    of_another_seed = certificate(own, fingerprint=bytes(range(16)))
+    with pytest.raises(ConfigError, match="names another ML-DSA key: have it admitted again"):
+        Running(tmp_path, Chain(of_another_seed))
     with pytest.raises(ConfigError, match="not of this network, or forged"):
         Running(tmp_path, Chain(certificate(OTHER, OTHER_ROOT)))
 

@@ -47,10 +47,22 @@ def test_a_link_comes_up_once_what_is_wanted_is_proved(wanting: str) -> None:
     for name, other in ("ab", "ba"):
         counters, others = lab.ends[name].counters, lab.ends[other].counters
         assert counters.key_proofs_taken == others.key_proofs_shown == (name in wanting)
+        assert lab.told(name).count("proved") == (name in wanting)
     lab.send("a", b"one")
     lab.send("b", b"two")
     lab.run(0.1)
     assert (lab.heard("b"), lab.heard("a")) == ([b"one"], [b"two"])
+
+
+def test_an_end_that_wants_a_proof_later_goes_on_as_one_whose_own_is_accepted() -> None:
+    lab = lab_of("b")
+    lab.run(1)
+    link = lab.link("a")
+    lab.act(link.proofs.want, fingerprint("b"))
+    assert not link.proofs.has_proved(fingerprint("b"))
+    lab.run(0.1)
+    assert link.proofs.has_proved(fingerprint("b"))
+    assert link.keypairs.sending.is_settled
 
 
 def test_where_nobody_wants_a_proof_none_is_shown() -> None:

@@ -83,6 +83,20 @@ def test_messages_that_come_with_a_certificate_wait_for_the_proof_of_its_key() -
     assert told[:2] == [up, ItemsReceived(b.address, [Resumed()])]
 
 
+def test_the_proof_of_a_key_has_five_seconds_from_the_certificate_on() -> None:
+    mesh = joined("a", "b")
+    mesh.run(4)
+    gate, b, begin = mesh.gates["a"], mesh.net.hosts["b"], mesh.net.now
+    gate._known.clear()
+    mesh.net.hosts["a"].node.links[b.address].proofs.want(None, now=begin)
+    list(gate.sift([LinkUp(b.address, Endpoint("udp", "192.0.2.1", 1), 10)], now=begin))
+    list(gate.sift([shown(b.address, mesh.gates["b"].membership.chain)], now=begin + 4))
+    gate.sweep(now=begin + 8)
+    assert gate.bars(b.address) is None
+    gate.sweep(now=begin + 9)
+    assert gate.bars(b.address) == NO_KEY
+
+
 def noted(told: list[LinkEvent], events: Iterable[LinkEvent]) -> Iterable[LinkEvent]:
     for event in events:
         told.append(event)

@@ -47,11 +47,13 @@ def certificate(
     begin: int = START - DAY_S,
     end: int = START + DAY_S,
     may_issue: bool = False,
+    fingerprint: bytes | None = None,
     primitives: Primitives = PRIMITIVES,
 ) -> Certificate:
-    """Returns a certificate, valid for a day around the start unless it is said otherwise."""
+    """Returns a certificate, valid for a day around the start and naming its holder's keys unless it is said otherwise."""
     sign = partial(hybrid_sign, KeyProver(issuer, primitives))
-    return issue(holder_of(holder), key_of(root), sign, not_before=begin, not_after=end, may_issue=may_issue)
+    named = holder_of(holder) if fingerprint is None else Holder(holder.signing_public_key, fingerprint)
+    return issue(named, key_of(root), sign, not_before=begin, not_after=end, may_issue=may_issue)
 
 
 def invited(holder: Identity, issuer: Identity, of_issuer: Certificate | None = None) -> Chain:
