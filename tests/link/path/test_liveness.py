@@ -437,7 +437,8 @@ def test_rumour_asks_a_living_path_at_most_once_a_probe_timeout_and_a_dead_one_n
         path.reported_unreachable(now=now)
         if path.handle_timeout(now=now) is Action.PROBE:
             probes += 1
-            path.sent(10_000 + step, now=now, wants_ack=True)
+            path.sent(10_000_000 + step, now=now, wants_ack=True)
+            path.acknowledged(10_000_000 + step, now=now)
             path.probe_answered(now=now)
     assert 20 < probes < 40
 
@@ -540,7 +541,7 @@ def until_dead(path: Liveness) -> list[float]:
 
 def test_a_new_path_has_never_died_and_owes_an_acknowledgement_only_for_data() -> None:
     path = Liveness(RttEstimator(), now=0.0)
-    assert (path.died_at, path.ack_due) == (-math.inf, math.inf)
+    assert (path.died_at, path.ack_due, path.is_doubtful) == (-math.inf, math.inf, False)
     path.received(wants_ack=True, now=1.0)
     assert path.ack_due == 1.0 + ANSWER_WITHIN_S
     path.sent(1, wants_ack=False, now=1.0)
@@ -615,6 +616,18 @@ def test_a_path_is_silent_once_a_probe_waits_for_longer_than_two_round_trips() -
     path.handle_timeout(now=1.0)
     waits_s = (0.0, 0.9 * (2 * 0.010 + SILENT_AFTER_S), 1.1 * (2 * 0.010 + SILENT_AFTER_S))
     assert [path.is_silent(now=1.0 + wait_s) for wait_s in waits_s] == [False, False, True]
+    path.probe_answered(now=2.0)
+    assert not path.is_silent(now=2.0)
+
+
+def test_a_lost_path_is_probed_at_once_and_again_when_the_host_has_something_new_and_a_living_one_is_not() -> None:
+    lost, living = quiet_path(), quiet_path()
+    lost.lose("cut", now=1.0)
+    assert (lost.lost_because, living.lost_because) == ("cut", None)
+    assert lost.handle_timeout(now=1.0) is Action.PROBE
+    for path in (lost, living):
+        path.retry(now=1.001)
+    assert [path.handle_timeout(now=1.001) for path in (lost, living)] == [Action.PROBE, Action.NONE]
 
 
 def test_an_answer_ends_the_impatience_of_a_feared_cut() -> None:
