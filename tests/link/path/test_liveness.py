@@ -553,6 +553,7 @@ def test_an_answered_path_is_left_alone_until_its_next_turn_or_until_something_s
     path = quiet_path()
     assert path.next_deadline() == Role.SPARE.value
     path.sent(2, wants_ack=True, now=1.0)
+    path.set_role(Role.SPARE)  # as each second
     assert path.next_deadline() == pytest.approx(1.0 + 0.010 + 0.025)
 
 
@@ -641,8 +642,10 @@ def test_an_answer_ends_the_impatience_of_a_feared_cut() -> None:
     assert now - asked_at >= SUSPECT_AFTER_S
 
 
-def test_loss_is_estimated_as_half_at_most_and_its_margin_is_that_of_a_small_sample() -> None:
+def test_loss_is_estimated_as_a_thousandth_at_least_and_half_at_most_and_its_margin_is_that_of_a_small_sample() -> None:
     path = quiet_path(role=Role.SELECTED)
+    path._answered = float(REMEMBERED_PROBES)
+    assert (path.loss, path.probes_to_die) == (0.001, LEAST_PROBES)
     path._answered = 0.1 * REMEMBERED_PROBES
     assert path.loss == 0.5
     path._answered = (1 - 0.137) * REMEMBERED_PROBES
