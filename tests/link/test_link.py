@@ -6,12 +6,15 @@ from random import Random
 
 import pytest
 
-from mycelium.channel.keypair import IDLE_KEPT_S, REKEY_AFTER_S
+from mycelium.channel.keypair import IDLE_KEPT_S, REJECT_AFTER_S, REKEY_AFTER_S, RESPONDER_REKEYS_LATER_S
 from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
 from mycelium.endpoint import Endpoint, Lost
 from mycelium.limits import DATAGRAM_FLOOR, FRAME_PLAINTEXT, NARROW_DATAGRAM, PATHS_PER_LINK
+from mycelium.link.causes import KEYS_TOO_OLD
+from mycelium.link.events import LinkSuspected
 from mycelium.link.keypair import MESSAGE_3_AGAIN_S
 from mycelium.link.link import Link, LinkState
+from mycelium.link.path.liveness import Role
 from mycelium.node.event_kind import EventKind
 from mycelium.wire.control import RouteRequest
 from mycelium.wire.datagram import CHUNK, FRAME, HANDSHAKE_3
@@ -626,6 +629,17 @@ def lab() -> LinkLab:
     return lab
 
 
+def test_a_link_is_with_the_node_whose_keys_its_handshake_proved(lab: LinkLab) -> None:
+    link, identity = lab.link("a"), lab.ends["b"].identity
+    assert (link.address, link.exchange_key) == (identity.address, identity.exchange_public_key)
+
+
+def test_who_began_a_link_wants_new_keys_in_time_and_the_other_end_only_where_none_come(lab: LinkLab) -> None:
+    ages_s = (REKEY_AFTER_S - 1, REKEY_AFTER_S + 1, REKEY_AFTER_S + RESPONDER_REKEYS_LATER_S + 1)
+    for link, wants in ((lab.link("a"), [False, True, True]), (lab.link("b"), [False, False, True])):
+        assert [link.wants_new_keypair(now=link.connected_since + age_s) for age_s in ages_s] == wants
+
+
 def test_a_frame_from_a_new_address_has_that_address_asked_at_once_and_once(lab: LinkLab) -> None:
     lab.move("b", "elsewhere")
     lab.send("b", b"from elsewhere")
@@ -929,6 +943,31 @@ def test_what_is_stale_goes_with_the_sweeps(lab: LinkLab) -> None:
     for link in (a, b, a, b):
         lab.act(link.sweep)
     assert [one.held_bytes for one in held] == [0, 0]
+
+
+def test_a_link_under_traffic_is_probed_often(lab: LinkLab) -> None:
+    for _ in range(20):
+        lab.send("a", bytes(1_000))
+    lab.act(lab.link("a").sweep)
+    assert lab.link("a").paths.active.liveness.role is Role.BUSY
+
+
+def test_a_link_whose_keys_are_too_old_is_left_for_that_reason(lab: LinkLab) -> None:
+    lab.now += REJECT_AFTER_S
+    lab.act(lab.link("a").sweep)
+    [suspected] = lab.ends["a"].events
+    assert isinstance(suspected, LinkSuspected)
+    assert suspected.cause == KEYS_TOO_OLD
+
+
+def test_what_was_queued_for_a_neighbour_goes_with_the_link(lab: LinkLab) -> None:
+    lab.cut("a", "b")
+    lab.act(lab.link("a").send_items, [RouteRequest(b"a" * 16)])
+    lab.run(5)
+    assert (lab.told("a"), lab.link("a").queued_bytes) == (["suspect", "down: silent"], 0)
+    lab.mend()
+    lab.run(3)
+    assert "items" not in lab.told("b")
 
 
 def test_a_report_that_the_neighbour_is_unreachable_has_it_probed_at_once(lab: LinkLab) -> None:
