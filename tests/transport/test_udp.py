@@ -81,7 +81,10 @@ def test_a_datagram_tells_for_how_long_it_waited_to_be_taken(
     assert least <= two.waited_s() <= time.monotonic() - began
 
 
-def test_short_datagrams_come_one_by_one_so_that_each_has_its_own_wait(host: str) -> None:
+def test_short_datagrams_come_one_by_one_so_that_each_has_its_own_wait(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timing, "SILENCE_S", inf)  # after one the others come one by one too
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as one:
         two = UdpTransport.open("::", 0, offload=False)
         for size in (SHORT_BYTES, SHORT_BYTES, SHORT_BYTES + 1, SHORT_BYTES + 1):
@@ -119,6 +122,7 @@ def test_a_datagram_after_a_silence_is_returned_before_more_are_looked_for(
 
 def test_a_flood_is_read_whole_though_other_work_lasts_as_long_as_a_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "SILENCE_S", 0.0)  # all time between two reads is such work
+    monkeypatch.setattr(timing, "UNSEEN_SILENCE_S", inf)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         two = UdpTransport.open("127.0.0.1", 0, offload=False)
         assert two.receive() is None
