@@ -15,7 +15,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from ipaddress import IPv6Address
-from time import monotonic
+from time import monotonic, process_time
 from typing import Final
 
 import mycelium
@@ -54,8 +54,10 @@ from mycelium.daemon.process import LoopLag
 from mycelium.daemon.proxied import ProxiedPeers
 from mycelium.daemon.reload import Configuration
 from mycelium.daemon.service_manager import ServiceManager
+from mycelium.daemon.spare_memory import SpareMemory
 from mycelium.daemon.stop import Stopped, end_soon, on_stop, raise_stopped
 from mycelium.daemon.tun_keeper import NodePassage, TunKeeper
+from mycelium.daemon.unused_code import forget_code
 from mycelium.endpoint import Endpoint
 from mycelium.node.copied import drop_keys
 from mycelium.node.names import Names
@@ -175,7 +177,9 @@ class Daemon:
             self._tasks.create_task(tell_what_is_held_back())
             gc.collect()
             gc.freeze()  # what is alive now stays: the collector need not walk it again
-            collapse_memory()
+            spare = SpareMemory(collapse_memory(), used_s=process_time())
+            self._tasks.create_task(spare.run())
+            forget_code()
             self._manager.ready()
             self._tasks.create_task(self._manager.keep_alive())
             await self._stopping.wait()

@@ -6,8 +6,11 @@ touches. In huge pages the node sends a packet in four fifths of the time, when 
 
 import ctypes
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
+
+Area = tuple[int, int]  # address, bytes
 
 HUGE_BYTES: Final = 2 << 20
 _COLLAPSE: Final = 25  # MADV_COLLAPSE, since Linux 6.1, whatever the setting of transparent huge pages
@@ -17,16 +20,21 @@ _madvise = ctypes.CDLL(None).madvise
 _madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
 
-def collapse_memory(maps: Path = Path("/proc/self/maps")) -> int:
-    """Moves what lies together anyway into huge pages; returns how many bytes. A host that can't leaves all as it is."""
-    moved = 0
+def collapse_memory(maps: Path = Path("/proc/self/maps")) -> list[Area]:
+    """Moves what lies together anyway into huge pages; returns what was. A host that can't leaves all as it is."""
     try:
-        areas = maps.read_text()
+        text = maps.read_text()
     except OSError:
-        return moved
-    for area in _WRITABLE.finditer(areas):
+        return []
+    areas: list[Area] = []
+    for area in _WRITABLE.finditer(text):
         start = -(-int(area[1], 16) // HUGE_BYTES) * HUGE_BYTES
         length = (int(area[2], 16) - start) // HUGE_BYTES * HUGE_BYTES
-        if length > 0 and _madvise(start, length, _COLLAPSE) == 0:
-            moved += length
-    return moved
+        if length > 0:
+            areas.append((start, length))
+    return collapse(areas)
+
+
+def collapse(areas: Iterable[Area]) -> list[Area]:
+    """Moves areas into huge pages, and returns those that are there now. What is there already stays as it is."""
+    return [(start, length) for start, length in areas if _madvise(start, length, _COLLAPSE) == 0]
