@@ -25,7 +25,10 @@ from statistics import median
 from typing import Final
 
 from bench.support.report import Row, print_table, progress, write_json_lines
+from mycelium.crypto.key_proof import KeyProver
+from mycelium.crypto.primitives import RealPrimitives
 from mycelium.identity import SEED_BYTES, Identity
+from mycelium.peer_url import pin_text
 from tests.hostile.acts import ACTS, Act
 from tests.hostile.local_callers import ask_nonsense, hold
 from tests.lab.daemon import PORT, PROGRAM, LabDaemon
@@ -172,7 +175,9 @@ def _as_member(mesh: DaemonMesh, act: Act) -> list[str]:
     seed = os.urandom(SEED_BYTES)
     root = mesh["v"].key_file.with_name(ROOT)
     member = root.with_name("x.member")
-    mesh.hosts["v"].run(PROGRAM, "network", "admit", root, member, Identity(seed).signing_public_key.hex())
+    identity = Identity(seed)
+    keys = pin_text(identity.signing_public_key, KeyProver(identity, RealPrimitives()).fingerprint)
+    mesh.hosts["v"].run(PROGRAM, "network", "admit", root, member, keys)
     return ["--member", str(member), seed.hex()]
 
 

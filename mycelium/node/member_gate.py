@@ -174,7 +174,6 @@ class MemberGate:
     def _take_down(self, event: LinkDown) -> Iterator[LinkEvent]:
         """Yields the end of a link, unless it only waits for a proof: before that has come nothing counts as a sign of life."""
         name = event.neighbour
-        self._assemblies.pop(name, None)
         if name in self._held and name[:ADDRESS_BYTES] in self._known:
             self._held[name].is_down = True
             return
@@ -315,6 +314,8 @@ class MemberGate:
             del self._held[name]
             address = name[:ADDRESS_BYTES]
             self._bar(address, NO_KEY if address in self._known else NO_PROOF, now=now)
+        for name in [one for one in self._assemblies if one not in self._neighbours.links]:
+            del self._assemblies[name]
         if self._has_news:
             self._has_news = False
             end_forbidden(self._neighbours, self._sessions, self._policy, now=now)
