@@ -31,7 +31,6 @@ from mycelium.daemon.discovery import LanDiscovery, where_to_announce
 from mycelium.daemon.driver import Driver
 from mycelium.daemon.epoch import next_epoch
 from mycelium.daemon.events import EventLog, tell_what_is_held_back
-from mycelium.daemon.huge_pages import collapse_memory
 from mycelium.daemon.icmpwatch import IcmpWatch
 from mycelium.daemon.invitations import Inviter, NetworkSecrets
 from mycelium.daemon.knocking import knock
@@ -59,6 +58,7 @@ from mycelium.daemon.stop import Stopped, end_soon, on_stop, raise_stopped
 from mycelium.daemon.tun_keeper import NodePassage, TunKeeper
 from mycelium.daemon.unused_code import forget_code
 from mycelium.endpoint import Endpoint
+from mycelium.huge_pages import collapse_memory
 from mycelium.node.copied import drop_keys
 from mycelium.node.names import Names
 from mycelium.node.node import Node

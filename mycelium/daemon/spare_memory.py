@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from time import process_time
 from typing import Final
 
-from mycelium.daemon.huge_pages import Area, collapse
+from mycelium.huge_pages import Area, collapse
 
 LOOK_EVERY_S: Final = 20.0
 # Shares of a processor: a second of flood takes more than the one, a node at rest, or with little to do, less than the other.

@@ -65,14 +65,17 @@ class End:
 class SimulatedNode:
     """A node: its engine while it is running, and its end of each link."""
 
-    __slots__ = ("address", "bytes_sent", "due", "ends", "engine", "home", "index", "messages_sent", "version")
+    __slots__ = ("address", "armed", "bytes_sent", "due", "ends", "engine", "home", "index", "messages_sent", "version")
 
     def __init__(self, index: int, address: bytes) -> None:
         self.index = index
         self.address = address
         self.engine: RoutingEngine | None = None
         self.ends: dict[bytes, End] = {}  # by the other end's address
-        self.due = NEVER  # when the armed timer fires
+        self.due = NEVER  # when the engine is woken
+        self.armed: set[float] = (
+            set()
+        )  # all times at which timers of this engine fire, those that are not due any more too
         self.home: bytes | None = None  # when watchers last looked
         self.version = 0  # of the forwarding table when watchers last looked
         self.bytes_sent = 0
@@ -112,6 +115,7 @@ class RoutingMesh(Mesh):
             parameters=self._settings.parameters,
         )
         simulated.version, simulated.home = 0, None
+        simulated.armed = set()
         self.tables[simulated.address] = simulated.engine.forwarding.next_hop
         self.log.note(CHANGE, node, -1, epoch, now=self.now)
         self._after_event(simulated)
@@ -303,7 +307,10 @@ class RoutingMesh(Mesh):
         self._after_event(node)
 
     def _wake(self, node: SimulatedNode, engine: RoutingEngine, due: float) -> None:
-        if node.due != due or node.engine is not engine:
+        if node.engine is not engine:
+            return
+        node.armed.discard(due)
+        if node.due != due:
             return
         node.due = NEVER
         engine.handle_timeout(now=self.heap.now)
@@ -327,7 +334,9 @@ class RoutingMesh(Mesh):
         deadline = engine.next_deadline()
         if deadline < node.due:
             node.due = deadline = max(deadline, self.heap.now)
-            self.heap.at(deadline, self._wake, node, engine, deadline)
+            if deadline not in node.armed:
+                node.armed.add(deadline)
+                self.heap.at(deadline, self._wake, node, engine, deadline)
 
     def _send(self, node: SimulatedNode, end: End, items: list[Item]) -> None:
         if node.index in self.liars:

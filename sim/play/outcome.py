@@ -1,9 +1,8 @@
 """The last records of a run: violations, one record per node, the stretch of sampled paths, the map, and the summary."""
 
-import itertools
 import resource
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -12,10 +11,8 @@ from mycelium.wire.distance import INFINITY
 
 from ..net.mesh import Mesh
 from ..quantiles import quantiles
-from .choice import pairs
 from .stage import Stage
-
-STRETCH_PAIRS: Final = 2_000
+from .stretch import sample_paths
 
 
 def ending(
@@ -27,10 +24,10 @@ def ending(
     yield from stage.flows.unfinished()
     yield from _nodes(stage)
     stage.oracle.refresh()
-    stretch, undelivered = _stretch(stage)
-    yield {"type": "stretch", "values": stretch}
+    paths = sample_paths(stage)
+    yield {"type": "stretch", "values": paths.stretch, "met": paths.met}
     yield _map(stage)
-    yield {**_summary(stage, len(violations), promises), "pairs_undelivered": undelivered}
+    yield {**_summary(stage, len(violations), promises), "pairs_undelivered": paths.undelivered}
 
 
 def _last_events(stage: Stage, violation: dict[str, Any]) -> list[dict[str, Any]]:
@@ -51,25 +48,6 @@ def _nodes(stage: Stage) -> Iterator[dict[str, Any]]:
             "messages_sent": mesh.messages_sent(node),
             "routes": 0 if engine is None else len(engine.forwarding.next_hop),
         }
-
-
-def _stretch(stage: Stage) -> tuple[list[float], int]:
-    """Returns the cost of the paths of random pairs, each divided by that of the shortest one, and how many are not reached."""
-    mesh = stage.mesh
-    if len(mesh.tables) < 2:
-        return [], 0
-    values, undelivered = [], 0
-    for source, destination in pairs(stage, STRETCH_PAIRS):
-        path, stop = stage.flows.path(source, destination)
-        shortest = stage.oracle.metric(source, destination)
-        if shortest == INFINITY:
-            continue
-        if stop:
-            undelivered += 1
-        else:
-            taken = sum(mesh.cost_of(mesh.link(a, b), a) for a, b in itertools.pairwise(path))
-            values.append(round(taken / shortest, 4))
-    return values, undelivered
 
 
 def _map(stage: Stage) -> dict[str, Any]:

@@ -5,7 +5,6 @@
 The same spec gives the same records in any process, except for wall-clock times and memory.
 """
 
-import gc
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +23,7 @@ from ..net.node_mesh import NodeMesh, NodeMeshSettings
 from ..net.routing_mesh import RoutingMesh, RoutingSettings, settings_from
 from .actions import perform
 from .invariants import InvariantBroken
+from .memory import CollectorOff, HugePages
 from .outcome import ending
 from .scenario import Scenario, load
 from .stage import Stage
@@ -105,7 +105,7 @@ class Run:
             "parameters": {**spec.parameters, **self.scenario.parameters},
         }
         violations: list[dict[str, Any]] = []
-        with _collector_off():
+        with CollectorOff():
             try:
                 yield from self._play()
                 if not self.interrupted:
@@ -116,12 +116,14 @@ class Run:
             yield from ending(self.stage, violations, self.scenario.promises, self._reproduction())
 
     def _play(self) -> Iterator[dict[str, Any]]:
+        pages = HugePages()
         for step in self.scenario.steps:
             try:
                 action = perform(self.stage, step.do, step.arguments)
             except TypeError as error:
                 raise ConfigError(f"scenario {self.scenario.name}, {step.do}: {error}") from error
             for _ in action:
+                pages.look()
                 yield from self.stage.take_records()
                 if self.interrupted:
                     self.stage.act("interrupted")
@@ -167,16 +169,3 @@ def _refuse_unknown(spec: RunSpec, scenario: Scenario) -> None:
     for name in spec.parameters:
         if name not in known:
             raise ConfigError(f"{name!r} is not a parameter; the parameters are {', '.join(known)}")
-
-
-class _collector_off:
-    """Disables the cyclic collector, which would traverse millions of routes again and again and find nothing."""
-
-    def __enter__(self) -> None:
-        self._was_on = gc.isenabled()
-        gc.collect()
-        gc.disable()
-
-    def __exit__(self, *_: object) -> None:
-        if self._was_on:
-            gc.enable()

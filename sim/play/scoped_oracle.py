@@ -31,6 +31,9 @@ class ScopedOracle:
         self._judged: list[int] = []
         self._metrics: dict[int, Metrics] = {}
         self._nearest: dict[int, list[int]] = {}
+        self._wrong: dict[
+            int, tuple[int, int]
+        ] = {}  # node -> a destination whose route was wrong, and the right metric
         self._asked: tuple[int, Metrics] = (-1, np.zeros(0, np.uint32))  # the last source that is not judged
 
     def refresh(self) -> None:
@@ -41,6 +44,7 @@ class ScopedOracle:
             return
         self._seen = size, edges
         self._asked = -1, self._asked[1]
+        self._wrong.clear()
         self._graph = graph_of(size, edges)
         running = list(self._mesh.running())
         self._judged = running[:: max(len(running) // JUDGED, 1)]
@@ -56,8 +60,25 @@ class ScopedOracle:
     def converged(self) -> int:
         """Returns how many running nodes are right, as far as those tell that are judged."""
         landmarks = self._landmarks()
-        right = sum(next(self._unequal(node, landmarks), None) is None for node in self._judged)
+        right = sum(self._is_right(node, landmarks) for node in self._judged)
         return len(self._mesh.tables) * right // max(len(self._judged), 1)
+
+    def _is_right(self, node: int, landmarks: list[int]) -> bool:
+        """Compares the route last found wrong first, which usually decides while a mesh converges."""
+        engine, last = self._mesh.engine(node), self._wrong.pop(node, None)
+        if engine is not None and last is not None and self._used_metric(engine, last[0]) != last[1]:
+            self._wrong[node] = last
+            return False
+        found = next(self._unequal(node, landmarks), None)
+        if found is not None and found[0] >= 0:
+            self._wrong[node] = found[0], found[2]
+        return found is None
+
+    def _used_metric(self, engine: RoutingEngine, destination: int) -> int:
+        """Returns the metric of the route that a node uses, INFINITY where it has none."""
+        address = self._mesh.address(destination)
+        is_used = address in engine.forwarding.next_hop or address == engine.node
+        return engine.metric(address) if is_used else INFINITY
 
     def _landmarks(self) -> list[int]:
         engines = ((node, self._mesh.engine(node)) for node in self._mesh.running())
@@ -71,10 +92,8 @@ class ScopedOracle:
             return
         metrics = self._metrics[node]
         wanted = [*self._nearest[node], *landmarks]
-        next_hop, address_of = engine.forwarding.next_hop, self._mesh.address
         for destination, expected in zip(wanted, metrics[wanted].tolist(), strict=True):
-            address = address_of(destination)
-            metric = engine.metric(address) if address in next_hop or destination == node else INFINITY
+            metric = self._used_metric(engine, destination)
             if metric != expected:
                 yield destination, metric, expected
         is_out_of_reach = len(self._nearest[node]) == self._scope and self._scope < np.count_nonzero(

@@ -200,12 +200,16 @@ class Stage:
     def _are_links_known(self) -> bool:
         """Tells whether both ends of every open link use it, and no node uses any other link."""
         mesh = self.mesh
-        graph = mesh.graph()
-        return all(mesh.carries(low, high) and mesh.carries(high, low) for low, high in graph.edges) and not any(
-            cost < INFINITY and not graph.has_edge(node, mesh.index_of[address]) and not mesh.has_way(node, address)
-            for node in graph
+        running = set(mesh.running())
+        edges = {edge for edge, link in mesh.links.items() if link.is_open and running.issuperset(edge)}
+        if not all(mesh.carries(low, high) and mesh.carries(high, low) for low, high in edges):
+            return False
+        return all(
+            (min(node, other), max(node, other)) in edges or mesh.has_way(node, address)
+            for node in running
             if (engine := mesh.engine(node)) is not None
             for address, cost in engine.link_costs().items()
+            if cost < INFINITY and (other := mesh.index_of[address]) >= 0
         )
 
     def _has_settled(self, begun: float, settled: float) -> None:

@@ -89,6 +89,7 @@ class StretchRecord(msgspec.Struct, frozen=True):
     """The cost of sampled paths, each divided by that of the shortest path."""
 
     values: list[float] = []
+    met: list[float] = []  # the same once both ends have told each other what is near them
 
 
 class MapRecord(msgspec.Struct, frozen=True):

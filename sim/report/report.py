@@ -37,6 +37,7 @@ class Report:
         "actions",
         "last_summary",
         "map",
+        "met",
         "nodes",
         "outages",
         "places",
@@ -58,6 +59,7 @@ class Report:
         self.talks: list[TalkRecord] = []
         self.nodes: list[NodeRecord] = []
         self.stretch: list[float] = []
+        self.met: list[float] = []  # stretch once both ends have met
         self.map: MapRecord | None = None
         self.places: dict[int, tuple[float, float]] | None = None  # of all nodes, once the map has been drawn
         self.violations: list[ViolationRecord] = []
@@ -163,6 +165,12 @@ def _take_violation(report: Report, record: Mapping[str, object]) -> None:
     report.violations.append(msgspec.structs.replace(_read(record, ViolationRecord), details=_details(record)))
 
 
+def _take_stretch(report: Report, record: Mapping[str, object]) -> None:
+    found = _read(record, StretchRecord)
+    report.stretch.extend(found.values)
+    report.met.extend(found.met)
+
+
 def _details(record: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in record.items() if key not in ("type", "t", "what")}
 
@@ -175,7 +183,7 @@ _TAKE: Final[dict[str, Callable[[Report, Mapping[str, object]], None]]] = {
     "way": lambda report, record: report.ways.append(_read(record, WayRecord)),
     "talk": lambda report, record: report.talks.append(_read(record, TalkRecord)),
     "node": lambda report, record: report.nodes.append(_read(record, NodeRecord)),
-    "stretch": lambda report, record: report.stretch.extend(_read(record, StretchRecord).values),
+    "stretch": _take_stretch,
     "map": lambda report, record: setattr(report, "map", _read(record, MapRecord)),
     "violation": _take_violation,
     "summary": lambda report, record: setattr(report, "last_summary", _read(record, SummaryRecord)),

@@ -61,6 +61,11 @@ def _path_rows(report: Report) -> Iterator[Row]:
             f", the worst has {max(values):.3g} times its cost, the mean {fmean(values):.3f}" if shortest < 1 else ""
         )
         yield "paths", f"{share(shortest)} of {len(values):,} pairs use a shortest path{longest}"
+    if met := report.met:
+        yield (
+            "once both ends have met",
+            f"at most {fmean(met):.3f} times the shortest on average, {max(met):.3g} at worst",
+        )
 
 
 def number_rows(report: Report) -> list[Row]:

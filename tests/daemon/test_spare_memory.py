@@ -6,9 +6,9 @@ import os
 import pytest
 
 from mycelium.daemon import spare_memory
-from mycelium.daemon.huge_pages import Area
 from mycelium.daemon.process import resident_bytes
 from mycelium.daemon.spare_memory import FLOODED, LOOK_EVERY_S, QUIET, SpareMemory
+from mycelium.huge_pages import Area
 
 FLOOD_S, LITTLE_S, REST_S = (share * LOOK_EVERY_S for share in (1.1 * FLOODED, (FLOODED + QUIET) / 2, 0.9 * QUIET))
 

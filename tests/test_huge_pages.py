@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mycelium.daemon import huge_pages
-from mycelium.daemon.huge_pages import HUGE_BYTES, collapse, collapse_memory
+from mycelium import huge_pages
+from mycelium.huge_pages import HUGE_BYTES, collapse, collapse_memory
 
 AREAS = """\
 001ff000-00800000 rw-p 00000000 00:00 0                                  [heap]
