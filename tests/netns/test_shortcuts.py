@@ -3,7 +3,6 @@
 from functools import partial
 from itertools import permutations
 from pathlib import Path
-from statistics import median
 from typing import Final
 
 import pytest
@@ -52,7 +51,8 @@ def test_traffic_over_a_relay_becomes_direct_within_3_s_and_no_ping_is_lost(lab:
             result = pings.finish()
         for pinged in (result, direct):
             losses.assert_none(pinged)
-        assert result.round_trips_ms[0] > 4e3 * RELAY_DELAY_S > 2 * median(direct.round_trips_ms)
+        # over a relay none is quicker than four delays
+        assert result.round_trips_ms[0] > 4e3 * RELAY_DELAY_S > 2 * min(direct.round_trips_ms)
         assert endpoint_of(here, far).startswith(f"{PRIVATE_OCTET}.") is is_inside
         wait_until(partial(has_told, here, far), FOUND_SECONDS, "the event")
 
