@@ -109,3 +109,27 @@ def test_a_changed_delay_is_a_changed_cost_at_both_ends(pair: RoutingMesh) -> No
         engine = pair.engine(node)
         assert engine is not None
         assert engine.link_costs() == {pair.address(other): 5_030}
+
+
+def test_no_timer_is_set_twice_for_one_time_and_none_is_forgotten(pair: RoutingMesh) -> None:
+    for cost in range(100, 120):  # each is told in a batch of its own, after which the next digest is what is due
+        pair.reshape(0, 1, cost=cost)
+        pair.run(pair.now + 0.5)
+    timers = [(when, arguments[0].index) for when, _, _, arguments in pair.heap._heap]
+    assert len(timers) == len(set(timers))
+    for node in (0, 1):
+        engine = pair.engine(node)
+        assert engine is not None
+        assert (engine.next_deadline(), node) in timers
+
+
+def test_an_engine_is_woken_as_often_as_it_wants_to_be_at_one_time(
+    pair: RoutingMesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = pair.engine(0)
+    woken: list[float] = []
+    monkeypatch.setattr(engine, "handle_timeout", lambda *, now: woken.append(now))
+    monkeypatch.setattr(engine, "next_deadline", lambda: 2.0 if len(woken) < 3 else INFINITY)
+    pair.reshape(0, 1, cost=100)
+    pair.run(3.0)
+    assert woken == [2.0, 2.0, 2.0]

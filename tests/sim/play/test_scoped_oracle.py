@@ -55,6 +55,20 @@ def test_a_wrong_or_missing_route_in_scope_is_counted_and_named(stage: Stage) ->
     assert oracle.converged() == NODES - 1
 
 
+def test_a_node_is_wrong_while_any_of_its_routes_is_and_right_again_with_the_last_one(stage: Stage) -> None:
+    mesh, oracle = stage.mesh, stage.oracle
+    assert isinstance(oracle, ScopedOracle)
+    engine = mesh.engine(5)
+    assert engine is not None
+    rows = [engine._table.rows[mesh.address(node)] for node in oracle._nearest[5] if node != 5][:2]
+    seen = []
+    for changes in ((1, 1), (-1, 0), (1, -1), (-1, 0)):
+        for row, change in zip(rows, changes, strict=True):
+            row.metric += change
+        seen.append(oracle.converged())
+    assert seen == [NODES - 1, NODES - 1, NODES - 1, NODES]
+
+
 def test_a_node_without_a_home_is_not_right(stage: Stage) -> None:
     mesh = stage.mesh
     node = next(node for node in range(NODES) if (engine := mesh.engine(node)) is not None and not engine.is_landmark)
