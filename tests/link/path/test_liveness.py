@@ -584,6 +584,16 @@ def test_of_two_late_deadlines_in_a_row_the_second_is_judged() -> None:
     assert path.handle_timeout(now=1.0) is Action.PROBE
     path.handle_timeout(now=path.next_deadline() + 1.0)
     assert path.is_doubtful
+    path.probe_answered(now=3.0)
+    assert not path.is_doubtful
+
+
+def test_probes_that_are_lost_in_a_cut_are_no_loss() -> None:
+    path = quiet_path()
+    before = path.loss
+    until_dead(path)
+    path.probe_answered(now=path.died_at + 0.01)
+    assert path.loss <= before
 
 
 def test_data_that_stops_has_a_busy_path_woken_for_a_look() -> None:
