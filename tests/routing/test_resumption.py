@@ -93,6 +93,16 @@ def test_a_node_that_is_forgotten_meanwhile_is_retracted() -> None:
     assert updates_to(lab.flush(), 2) == [(MANY[-1], INFINITY)]
 
 
+def test_a_node_that_is_forgotten_meanwhile_is_retracted_although_the_offer_comes_after_the_whole_table() -> None:
+    lab = settled(*MANY)
+    kept = held_by(lab, 2)
+    back(lab, 2)
+    del lab.engine._table.rows[address(MANY[-1])]
+    lab.wait(OFFER_AWAITED_S + 0.1)
+    lab.says(2, Resume(kept))
+    assert updates_to(lab.flush(), 2) == [(MANY[-1], INFINITY)]
+
+
 def test_a_node_that_is_known_anew_before_the_dump_comes_to_it_is_not_retracted() -> None:
     lab = settled(*MANY)
     kept = held_by(lab, 2)
