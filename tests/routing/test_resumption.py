@@ -117,6 +117,38 @@ def test_a_node_that_is_known_anew_before_the_dump_comes_to_it_is_not_retracted(
     assert updates_to(lab.flush(), 2) == []
 
 
+def test_a_node_that_is_known_anew_over_the_neighbour_itself_is_retracted() -> None:
+    lab = settled(*MANY)
+    kept = held_by(lab, 2)
+    back(lab, 2)
+    lab.says(2, Resume(kept))
+    lab.engine._advertiser._has_room = lambda neighbour: False
+    lab.flush()
+    del lab.engine._table.rows[address(MANY[-1])]
+    lab.says(2, update(MANY[-1], 5))
+    lab.flush()
+    lab.engine._advertiser._has_room = lambda neighbour: True
+    assert updates_to(lab.flush(), 2) == [(MANY[-1], INFINITY)]
+
+
+def test_a_node_that_is_forgotten_while_the_table_is_told_keeps_no_other_back() -> None:
+    lab = settled(*MANY)
+    told = back(lab, 2)
+    del lab.engine._table.rows[address(MANY[ROWS_BEFORE_OFFER])]
+    assert len(updates_to(told, 2) + updates_to(lab.wait(OFFER_AWAITED_S), 2)) == len(MANY) + 3
+
+
+def test_nothing_is_retracted_before_a_table_of_several_portions_has_been_gone_through(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lab = settled(*MANY)
+    kept = held_by(lab, 2)
+    back(lab, 2)
+    monkeypatch.setattr("mycelium.routing.advertise.DUMP_ROWS_AT_ONCE", 10)
+    lab.says(2, Resume(kept))
+    assert updates_to(lab.wait(1), 2) == []
+
+
 def test_what_a_neighbour_has_kept_bounds_which_routes_are_feasible() -> None:
     lab = settled(*MANY)
     kept = held_by(lab, 2)
