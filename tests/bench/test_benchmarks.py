@@ -28,7 +28,8 @@ SHORT: Final = {  # the least that each can do
     "small_tables": "--nodes 8 --routes 4 --landmarks 1 --pairs 2",
     "soak": "--shape limited mixed --seconds 2",
     "strangers": "--connections 20 --kinds silent junk",
-    "throughput": "--runs 1 --seconds 1 --systems limit mycelium --only flood",
+    "throughput": "--runs 1 --seconds 1 --systems limit mycelium"
+    " --only idle processor '64 B' mixed nothing 'ping through one' 'after load' beside",
     "tun_coalesce": "--calls 1",
     "udp_transport": "--times 3 --runs 1",
 }
