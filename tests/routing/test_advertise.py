@@ -238,3 +238,20 @@ def test_who_changes_routes_all_the_time_has_them_told_later(monkeypatch: pytest
     assert lab.updates(lab.flush(), 12)[3] == [(0, 14)]  # a bystander's are told at once
     last = lab.wait(RoutingParameters().over_budget_s)
     assert lab.updates(last, 10)[3][-1] == (0, 10 + 5 + 199 % 7)
+
+
+def test_what_is_told_is_counted_by_what_it_is() -> None:
+    lab = RoutingLab()
+    for name in (1, 2):
+        lab.engine.neighbour_up(address(name), 10, now=lab.now)
+    told = [*lab.flush().values()]
+    for items in ([update(3, 30), update(4, 40)], [retraction(3)], [Digest(bytes(16), 7)]):
+        lab.says(1, *items)
+        told += lab.flush().values()
+    sent = [item for items in told for item in items]
+    retractions = sum(isinstance(item, Update) and item.metric == INFINITY for item in sent)
+    requests = sum(isinstance(item, RouteRequest) for item in sent)
+    assert retractions > 0
+    assert requests > 0
+    counted = [lab.count(f"{kind}_sent") for kind in ("retractions", "requests", "updates")]
+    assert counted == [retractions, requests, len(sent) - retractions - requests]
