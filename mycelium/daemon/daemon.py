@@ -56,7 +56,6 @@ from mycelium.daemon.service_manager import ServiceManager
 from mycelium.daemon.spare_memory import SpareMemory
 from mycelium.daemon.stop import Stopped, end_soon, on_stop, raise_stopped
 from mycelium.daemon.tun_keeper import NodePassage, TunKeeper
-from mycelium.daemon.unused_code import forget_code
 from mycelium.endpoint import Endpoint
 from mycelium.huge_pages import collapse_memory
 from mycelium.node.copied import drop_keys
@@ -179,7 +178,6 @@ class Daemon:
             gc.freeze()  # what is alive now stays: the collector need not walk it again
             spare = SpareMemory(collapse_memory(), used_s=process_time())
             self._tasks.create_task(spare.run())
-            forget_code()
             self._manager.ready()
             self._tasks.create_task(self._manager.keep_alive())
             await self._stopping.wait()
