@@ -51,11 +51,14 @@ class FlowWatch:
         self.flows.append(flow)
         self._trace(flow)
 
-    def path(self, source: int, destination: int) -> tuple[tuple[int, ...], str]:
-        """Returns the nodes that a packet reaches, and why it ends at the last one: "" if that is the destination."""
+    def path(self, source: int, destination: int, *, by: bytes | None = None) -> tuple[tuple[int, ...], str]:
+        """Returns the nodes that a packet reaches, and why it ends at the last one: "" if that is the destination.
+
+        A packet to a node out of scope carries the address of another, `by`: that node's home unless given.
+        """
         mesh = self._mesh
         target, engine = mesh.address(destination), mesh.engine(destination)
-        home = None if engine is None else engine.home  # a packet to a node out of scope carries it
+        home = engine.home if by is None and engine is not None else by
         node, path = source, [source]
         while node != destination:
             table = mesh.tables.get(mesh.address(node), {})

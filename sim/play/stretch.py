@@ -1,7 +1,8 @@
 """Sampled paths at the end of a run: whether they arrive, and how much longer than the shortest ones they are.
 
 Where tables are smaller than the mesh there are two figures: of the first packet, by its destination's home, and of those
-after the ends have told each other what is near them, by the node with the least sum of both metrics, at most so long.
+after the ends have told each other what is near them, by the node with the least sum of both metrics. Relays on the way
+there that have the destination in their tables cut both short.
 """
 
 import itertools
@@ -13,6 +14,7 @@ from msgspec import Struct
 from mycelium.routing.engine import RoutingEngine
 from mycelium.wire.distance import INFINITY
 
+from ..net.mesh import Mesh
 from .stage import Stage
 
 PAIRS: Final = 10_000
@@ -42,12 +44,29 @@ def sample_paths(stage: Stage) -> SampledPaths:
             if stop:
                 found.undelivered += 1
                 continue
-            taken = sum(mesh.cost_of(mesh.link(a, b), a) for a, b in itertools.pairwise(path))
+            taken = _cost(mesh, path)
             found.stretch.append(round(taken / shortest, _PLACES))
             if is_scoped:
-                met = taken if mesh.address(destination) in near else _met(near, _near(mesh.engine(destination)))
+                is_near = mesh.address(destination) in near
+                met = taken if is_near else _met(stage, source, destination, near)
                 found.met.append(round(met / shortest, _PLACES))
     return found
+
+
+def _cost(mesh: Mesh, path: tuple[int, ...]) -> int:
+    return sum(mesh.cost_of(mesh.link(a, b), a) for a, b in itertools.pairwise(path))
+
+
+def _met(stage: Stage, source: int, destination: int, near: dict[bytes, int]) -> int:
+    """Returns the cost of the path by the best node that both ends have; from there on relays have the destination pinned."""
+    other = _near(stage.mesh.engine(destination))
+    by = min(near.keys() & other.keys(), key=lambda node: (near[node] + other[node], node), default=None)
+    if by is None:
+        return INFINITY
+    path, stop = stage.flows.path(source, destination, by=by)
+    if stop and stage.mesh.address(path[-1]) != by:
+        return INFINITY
+    return _cost(stage.mesh, path) + (other[by] if stop else 0)
 
 
 def _pairs(stage: Stage) -> Iterator[tuple[int, list[int]]]:
@@ -64,8 +83,3 @@ def _pairs(stage: Stage) -> Iterator[tuple[int, list[int]]]:
 def _near(engine: RoutingEngine | None) -> dict[bytes, int]:
     """Returns the metrics of the nodes to which a node has a route."""
     return {} if engine is None else {node: engine.metric(node) for node in engine.forwarding.next_hop}
-
-
-def _met(one: dict[bytes, int], other: dict[bytes, int]) -> int:
-    """Returns the least sum of the metrics of a node that both have."""
-    return min((one[node] + other[node] for node in one.keys() & other.keys()), default=INFINITY)

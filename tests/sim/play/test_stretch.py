@@ -22,6 +22,24 @@ def test_paths_are_shorter_once_both_ends_have_met(scoped: Stage) -> None:
     assert sum(paths.met) < sum(paths.stretch)
 
 
+def test_relays_that_have_the_destination_cut_the_way_by_a_waypoint_short() -> None:
+    scoped = settled_stage("geometric", NODES, scope=8, landmark_after_s=0.0, landmark_wait_s=0.1, home_s=0.1)
+    near = [scoped.mesh.engine(node) for node in range(NODES)]
+    metrics = [
+        {} if engine is None else {to: engine.metric(to) for to in engine.forwarding.next_hop} for engine in near
+    ]
+    at_most = [
+        min(one[node] + other[node] for node in one.keys() & other.keys()) / scoped.oracle.metric(source, destination)
+        for source, one in enumerate(metrics)
+        for destination, other in enumerate(metrics)
+        if source != destination and scoped.mesh.address(destination) not in one
+    ]
+    paths = sample_paths(scoped)
+    in_scope = len(paths.met) - len(at_most)
+    assert in_scope > 0
+    assert len(paths.met) < sum(paths.met) < in_scope + sum(at_most)
+
+
 def test_where_all_nodes_are_in_all_tables_nobody_has_to_meet() -> None:
     paths = sample_paths(settled_stage("ba:m=2", 12))
     assert (paths.stretch, paths.met, paths.undelivered) == ([1.0] * 12 * 11, [], 0)
