@@ -23,11 +23,15 @@ class Membership:
         claims = check_claims(chain, at=now + self.offset_s)
         if claims.addresses[0] != address:
             raise NotAMember("its certificate is another node's")
-        if self.has_removed(address):
+        self.check_not_removed(claims)
+        return claims
+
+    def check_not_removed(self, claims: Claims) -> None:
+        """Raises NotAMember for who was removed, or has its certificate of one who was."""
+        if self.has_removed(claims.addresses[0]):
             raise NotAMember("it was removed")
         if any(map(self.has_removed, claims.addresses)):
             raise NotAMember("the member who issued its certificate was removed")
-        return claims
 
     def check_signatures(self, chain: Chain) -> None:
         """Raises NotAMember for a chain that is not of this network."""

@@ -97,8 +97,7 @@ class _Known:
     """A certificate that is valid."""
 
     digest: bytes  # of it and its issuer's
-    fingerprint: bytes | None  # of the ML-DSA key that it names
-    until: float
+    claims: Claims
 
 
 class MemberGate:
@@ -138,7 +137,7 @@ class MemberGate:
     def certified(self, exchange_key: bytes) -> bytes | None:
         """Returns the fingerprint of the ML-DSA key that the certificate of an X25519 key's holder names, if it is known."""
         known = self._known.get(address_of_exchange_key(exchange_key))
-        return None if known is None else known.fingerprint
+        return None if known is None else known.claims.fingerprint
 
     # -- events of links -----------------------------------------------------------------------------------------------
 
@@ -167,9 +166,9 @@ class MemberGate:
     def _passes(self, name: bytes) -> bool:
         """Tells whether a link is with a member: it has shown a certificate, and proved the key that this names."""
         known, link = self._known.get(name[:ADDRESS_BYTES]), self._neighbours.links.get(name)
-        if known is None or known.fingerprint is None:
+        if known is None or known.claims.fingerprint is None:
             return known is not None
-        return link is not None and link.proofs.has_proved(known.fingerprint)
+        return link is not None and link.proofs.has_proved(known.claims.fingerprint)
 
     def _take_down(self, event: LinkDown) -> Iterator[LinkEvent]:
         """Yields the end of a link, unless it only waits for a proof: before that has come nothing counts as a sign of life."""
@@ -250,7 +249,7 @@ class MemberGate:
                 self._known.pop(address, None)
                 self._bar(address, str(reason), now=now)
                 return
-            self._known[address] = _Known(digest, claims.fingerprint, claims.until - self.membership.offset_s)
+            self._known[address] = _Known(digest, claims)
             if name in self._held:
                 self._held[name].since = now  # from which on the proof of the key is awaited
         self.counters.members_shown += 1
@@ -260,10 +259,8 @@ class MemberGate:
 
     def _checked(self, name: bytes, chain: Chain, *, now: float) -> Claims:
         """Returns what a neighbour's certificates say, if it is true; raises NotAMember."""
-        claims, link = (
-            self.membership.check_claims(chain, name[:ADDRESS_BYTES], now=now),
-            self._neighbours.links.get(name),
-        )
+        claims = self.membership.check_claims(chain, name[:ADDRESS_BYTES], now=now)
+        link = self._neighbours.links.get(name)
         pinned = None if link is None else self._neighbours.peering.peers.fingerprint_of(link.exchange_key)
         if claims.fingerprint is not None and pinned not in (None, claims.fingerprint):
             raise NotAMember(OTHER_KEY)
@@ -292,9 +289,17 @@ class MemberGate:
         for name, link in self._neighbours.links.items():
             if name != source and link.state is not LinkState.DOWN:
                 link.send_items(pieces_of(removals), now=now)
-        for address in [one for one in self._known if self.membership.has_removed(one)]:
-            del self._known[address]
+        self._refuse_removed(now=now)
         return True
+
+    def _refuse_removed(self, *, now: float) -> None:
+        """Bars those who were removed, and whom they have invited."""
+        for address, known in list(self._known.items()):
+            try:
+                self.membership.check_not_removed(known.claims)
+            except NotAMember as reason:
+                del self._known[address]
+                self._bar(address, str(reason), now=now)
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
@@ -307,7 +312,8 @@ class MemberGate:
         """Ends what has no certificate, or none any more; to be called every second."""
         for address in [one for one, (until, _) in self._barred.items() if until <= now]:
             del self._barred[address]
-        for address in [one for one, known in self._known.items() if known.until <= now]:
+        at = now + self.membership.offset_s  # the clock of this host may have been set
+        for address in [one for one, known in self._known.items() if known.claims.until <= at]:
             del self._known[address]
             self._bar(address, EXPIRED, now=now)
         for name in [one for one, held in self._held.items() if held.since + PROOF_WITHIN_S <= now]:

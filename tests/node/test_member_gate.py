@@ -146,7 +146,9 @@ def test_a_removed_member_is_out_everywhere_and_what_it_has_invited_too() -> Non
     for name in "ab":
         assert mesh.gates[name].bars(d.address) == REMOVED
         assert d.address not in mesh.net.hosts[name].node.links
+    assert e.address not in mesh.net.hosts["b"].node.links
     assert not reaches(mesh.net, "a", "d")
+    assert not reaches(mesh.net, "a", "e")
     before = len(received(mesh.net, "a"))
     ping(mesh.net, "d", "a")
     mesh.run(2)
@@ -234,6 +236,14 @@ def test_a_certificate_that_expires_ends_the_link_and_another_keeps_it() -> None
     assert ("a", b.address, EXPIRED) in mesh.refused
     assert b.address not in mesh.net.hosts["a"].node.links
     deliver(mesh.net, "a", "c")
+
+
+def test_a_certificate_has_expired_as_soon_as_a_clock_that_was_behind_is_set_says_so() -> None:
+    mesh = joined("a", "b")
+    mesh.run(4)
+    mesh.gates["a"].membership.offset_s += 2 * DAY_S
+    mesh.run(3)
+    assert ("a", mesh.net.hosts["b"].address, EXPIRED) in mesh.refused
 
 
 def test_who_is_barred_may_try_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
