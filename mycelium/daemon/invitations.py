@@ -44,6 +44,7 @@ _REFUSALS: Final = {
     JoinStatus.USED: "its invitation was used as often as it may be",
     JoinStatus.EXPIRED: "its invitation has expired",
     JoinStatus.FAILED: "that its invitation is used can't be written to the disk",
+    JoinStatus.MAY_NOT: "this member may not invite any more",
 }
 
 
@@ -107,9 +108,7 @@ class Inviter:
             raise ConfigError(f"an invitation is valid for 1 second to {LONGEST_S / 86_400:g} days")
         name = node_name(wish.name) if wish.name else ""
         named = [PeerUrl.parse(url) for url in wish.at[:PEERS_PER_URI]]
-        self._admit(
-            Holder(self._node.identity.signing_public_key)
-        )  # raises LocalError for a member that may not invite
+        self._admit(Holder(self._node.identity.signing_public_key))  # raises LocalError for one that may not invite
         peers = self._pinned(named or self._own_addresses(listening))
         token = os.urandom(TOKEN_BYTES)
         uri = str(JoinUri(peers, self._network.name, token))
@@ -148,7 +147,12 @@ class Inviter:
         one = self._by_secret.get(asked.secret)
         if one is None:  # it gave way meanwhile
             return
-        status = one.judge(asked.key, at=self._clock())
+        status, made = one.judge(asked.key, at=self._clock()), b""
+        if status is JoinStatus.GRANTED:
+            try:
+                made = self._admit(Holder(asked.signing_key, asked.fingerprint))
+            except LocalError:  # it could when it made the invitation
+                status = JoinStatus.MAY_NOT
         if status is JoinStatus.GRANTED and asked.key not in one.joined:
             one.joined.append(asked.key)
             try:
@@ -159,7 +163,6 @@ class Inviter:
                 log.error("nobody can join: cannot write %s: %s", invitations_path(self._key_file), error.strerror)
         answer = JoinAnswer(status)
         if status is JoinStatus.GRANTED:
-            made = self._admit(Holder(asked.signing_key, asked.fingerprint))
             answer = JoinAnswer(status, self._network.key, self._network.name, one.name, made)
         self._act(lambda now: self._answer(asked, answer, now=now))
 

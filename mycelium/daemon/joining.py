@@ -27,6 +27,7 @@ _REFUSALS: Final = {
     JoinStatus.USED: "it was used already, as often as it may be",
     JoinStatus.EXPIRED: "it has expired",
     JoinStatus.FAILED: "the member that made it can't note that it is used, as its log says: try again once that is mended",
+    JoinStatus.MAY_NOT: "the member that made it may not invite any more",
 }
 
 

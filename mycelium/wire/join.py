@@ -41,6 +41,7 @@ class JoinStatus(IntEnum):
     USED = 1  # the invitation was used as often as it may be
     EXPIRED = 2
     FAILED = 3  # the member can't note that it is used
+    MAY_NOT = 4  # the member may not invite any more
 
 
 class JoinAnswer(Struct, frozen=True):

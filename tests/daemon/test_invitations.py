@@ -212,3 +212,13 @@ def test_a_member_that_may_not_invite_makes_no_invitation(member: Member) -> Non
     member.refusal = "this member may not invite others"
     with pytest.raises(LocalError, match="may not invite others"):
         member.invite()
+
+
+def test_a_member_that_may_not_invite_any_more_lets_nobody_in_by_its_invitations_and_says_why(member: Member) -> None:
+    uri = member.invite()
+    member.refusal = "this member may not invite others"
+    assert member.ask(uri) == JoinAnswer(JoinStatus.MAY_NOT)
+    member.refusal = ""
+    answer = member.ask(uri, b"c")
+    assert answer is not None
+    assert answer.status == JoinStatus.GRANTED  # it was not used before

@@ -105,6 +105,7 @@ def test_forged_replies_are_passed_over() -> None:
         (JoinStatus.USED, "it was used already, as often as it may be"),
         (JoinStatus.EXPIRED, "it has expired"),
         (JoinStatus.FAILED, "can't note that it is used, as its log says"),
+        (JoinStatus.MAY_NOT, "may not invite any more"),
         (77, "for a reason that only a newer mycelium knows"),
     ],
 )
