@@ -26,14 +26,15 @@ from tests.mutate.mutations import Mutation, mutant, mutations
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 MEMORY_BYTES: Final = 4 << 30  # what a mutant that grows without end may take
-SLOW: Final = 4  # times the processor time of the untouched test, plus `GRACE_S`: a mutant that takes more is noticed
-GRACE_S: Final = 5.0
+SLOW: Final = 4  # times the processor time of the untouched test: a mutant that takes more is noticed
+LEAST_S: Final = 1.0  # seconds that every test may take, since its measured time says little where it is short
 
 
 class Mutant(NamedTuple):
     """One change of one file; the number is that of `mutations`."""
 
     path: Path
+    source: str  # as it was when it was searched for changes: the file may be another before this one is made
     number: int
     mutation: Mutation
     change: str
@@ -65,7 +66,12 @@ def mutants(path: Path) -> list[Mutant]:
     """Returns the mutants of a file. Constants of modules and classes stay: they are tuning, or pinned by documents."""
     source = path.read_text()
     numbered = enumerate(mutations(ast.parse(source)))
-    return [Mutant(path, number, found, found.change(source)) for number, found in numbered if found.function]
+    return [Mutant(path, source, number, found, found.change(source)) for number, found in numbered if found.function]
+
+
+def allowed_s(untouched_s: float) -> float:
+    """Returns how much processor time a test may take with a change, from what it takes without."""
+    return max(LEAST_S, SLOW * untouched_s)
 
 
 class Runner:
@@ -88,7 +94,7 @@ class Runner:
             trials = []
             for changed in changes:
                 tests = {test for line in changed.mutation.lines for test in by_line.get(line, ())}
-                limits = {items[test]: GRACE_S + SLOW * untouched.seconds[test] for test in tests}
+                limits = {items[test]: allowed_s(untouched.seconds[test]) for test in tests}
                 trials.append(Trial(session, changed, functions, limits))
             self._run(trials)
         return True
@@ -148,7 +154,7 @@ def _try(trial: Trial) -> NoReturn:
     _silence()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     changed = trial.changed
-    for code in _codes(mutant(changed.path.read_text(), changed.number, str(changed.path))):
+    for code in _codes(mutant(changed.source, changed.number, str(changed.path))):
         for function in trial.functions.get(_key(code), ()):
             function.__code__ = code
     for item, limit_s in sorted(trial.limits.items(), key=lambda entry: entry[1]):

@@ -2,7 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.mutate.runner import ROOT
+from tests.mutate.runner import LEAST_S, ROOT, SLOW, allowed_s
 
 SOME = """
 LIMIT = 10
@@ -35,11 +35,18 @@ def test_bounded():
     with open(f"/proc/{os.getppid()}/fd/1", "w") as output:
         print("a test", file=output)
 """
+CHANGES_THE_FILE = """
+def test_another_source():
+    with open("some.py") as file:
+        text = file.read()
+    with open("some.py", "w") as file:
+        file.write("# another line" + chr(10) + text)
+"""
 PROGRAM = """
 import sys, pytest
 from pathlib import Path
 from tests.mutate import runner
-runner.GRACE_S = 0.2
+runner.LEAST_S = 0.2
 some = Path("some.py").resolve()
 plugin = runner.Runner({some: runner.mutants(some)}, lambda mutant, survived: survived and print(mutant.name, flush=True))
 sys.exit(pytest.main(["-p", "no:xdist", "-p", "no:terminal", "-s", "test_some.py"], plugins=[plugin]))
@@ -70,3 +77,14 @@ def test_a_survivor_is_told_before_the_next_mutant_runs(tmp_path: Path) -> None:
     untouched, first, survivor, second, *_ = done.stdout.splitlines()
     assert {untouched, first, second} == {"a test"}
     assert survivor == "bounded: if a > LIMIT: -> if not a > LIMIT:  in: if a > LIMIT:"
+
+
+def test_a_file_that_changes_meanwhile_is_searched_as_it_was(tmp_path: Path) -> None:
+    done = run(tmp_path, TESTS + CHANGES_THE_FILE)
+    assert (tmp_path / "some.py").read_text() != SOME
+    assert (done.returncode, done.stdout) == (0, "bounded: a > LIMIT -> a >= LIMIT  in: if a > LIMIT:\n"), done.stderr
+
+
+def test_a_change_may_make_a_test_slower_but_a_short_one_has_time_to_spare() -> None:
+    assert allowed_s(0.001) == LEAST_S
+    assert allowed_s(10 * LEAST_S) == 10 * LEAST_S * SLOW
