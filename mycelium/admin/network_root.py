@@ -20,7 +20,7 @@ from mycelium.crypto.primitives import RealPrimitives
 from mycelium.errors import ConfigError, LocalError
 from mycelium.identity import SEED_BYTES, Identity, address_of_signing_key, subnet_of
 from mycelium.limits import MEMBER_DAYS, REMOVAL_PARTS, REMOVED_PER_PART
-from mycelium.membership.certificates import AGO_S, Holder, issue, sign_removals
+from mycelium.membership.certificates import AGO_S, INVITED_S, Holder, issue, sign_removals
 from mycelium.wire.membership import Chain, Credentials, Removals
 
 DAY_S: Final = 86_400
@@ -31,7 +31,7 @@ class AdmittedMember(Struct, kw_only=True):
     """One member that the root key has admitted."""
 
     key: bytes  # Ed25519
-    until: int  # Unix seconds
+    until: int  # Unix seconds: of its certificates by the root key the end of the last one
     may_invite: bool
 
     @property
@@ -44,7 +44,7 @@ class RemovedNode(Struct, kw_only=True):
     """One node that is no member any more, whoever admitted it."""
 
     subnet: bytes
-    until: int  # Unix seconds: its certificate has expired by then
+    until: int  # Unix seconds: all its certificates have expired by then
     part: Annotated[int, Meta(ge=0, lt=REMOVAL_PARTS)]  # of those removed, in which it is told
 
 
@@ -75,8 +75,9 @@ class NetworkRoot(Struct, kw_only=True):
             raise LocalError(
                 "this node was removed: it needs a new key ('mycelium generate-keys') to be a member again"
             )
+        last = max([until, *(one.until for one in self.members if one.key == key)])
         self.members = [one for one in self.members if one.key != key]
-        self.members.append(AdmittedMember(key=key, until=until, may_invite=may_invite))
+        self.members.append(AdmittedMember(key=key, until=last, may_invite=may_invite))
         root, sign, begin = hybrid_key(signer), partial(hybrid_sign, signer), int(at) - AGO_S
         return Credentials(
             root, Chain(issue(holder, root, sign, not_before=begin, not_after=until, may_issue=may_invite))
@@ -88,7 +89,9 @@ class NetworkRoot(Struct, kw_only=True):
         changed = {one.part for one in self.removed if one.until <= at}
         subnet = subnet_of(member)
         known = next((one for one in self.members if subnet_of(one.address) == subnet), None)
-        until = int(at) + MEMBER_DAYS * DAY_S if known is None else known.until + DAY_S
+        until = int(at) + MEMBER_DAYS * DAY_S
+        if known is not None:
+            until = max(known.until, int(at) + INVITED_S) + DAY_S  # a member may have invited it besides
         if all(one.subnet != subnet for one in stay):
             part = _part_with_room(stay)
             stay.append(RemovedNode(subnet=subnet, until=until, part=part))

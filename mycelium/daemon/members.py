@@ -21,7 +21,7 @@ from mycelium.daemon.peers import Act
 from mycelium.daemon.threads import in_thread
 from mycelium.errors import ConfigError, LocalError, NotAMember
 from mycelium.identity import address_text
-from mycelium.membership.certificates import AGO_S, Holder, check_claims, check_signatures, issue
+from mycelium.membership.certificates import AGO_S, INVITED_S, Holder, check_claims, check_signatures, issue
 from mycelium.membership.membership import Membership
 from mycelium.node.event_kind import EventKind
 from mycelium.node.member_gate import MemberGate
@@ -32,9 +32,6 @@ from mycelium.wire.membership import Chain, Credentials, Removals, encode_creden
 log = logging.getLogger("mycelium")
 
 SWEEP_S: Final = 1.0
-INVITED_S: Final = (
-    365 * 86_400
-)  # for which a node that joins by an invitation is a member, unless its inviter is for less
 _WARN_S: Final = 14 * 86_400  # before a certificate expires
 
 

@@ -22,6 +22,8 @@ from mycelium.wire.membership import (
 
 SKEW_S: Final = 300  # clocks of two members may differ by this
 AGO_S: Final = 3_600  # certificates begin that long ago, for clocks that are behind
+# for which a node that joins by an invitation is a member, unless its inviter is for less
+INVITED_S: Final = 365 * 86_400
 
 Sign = Callable[[bytes], bytes]
 

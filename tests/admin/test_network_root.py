@@ -11,7 +11,7 @@ from mycelium.admin.private_file import create_private
 from mycelium.errors import ConfigError, LocalError
 from mycelium.identity import Identity
 from mycelium.limits import MEMBER_DAYS, REMOVAL_PARTS, REMOVED_PER_PART
-from mycelium.membership.certificates import Holder, are_signed, check_claims, check_signatures
+from mycelium.membership.certificates import INVITED_S, Holder, are_signed, check_claims, check_signatures
 from mycelium.wire.membership import Removals
 from tests.support.members import PRIMITIVES, START, holder_of, key_of
 
@@ -62,10 +62,20 @@ def test_who_is_removed_is_in_each_list_until_its_certificate_has_expired() -> N
     (second,) = one.remove(OTHER.address, at=START)  # somebody whom a member has invited
     assert (second.sequence, second.subnets) == (2, (MEMBER.address[:8], OTHER.address[:8]))
     assert unsigned(one.remove(OTHER.address, at=START)) == unsigned([second])
-    (later,) = one.remove(OTHER.address, at=START + 3 * DAY_S)
+    (later,) = one.remove(OTHER.address, at=START + 367 * DAY_S)
     assert (later.sequence, later.subnets) == (4, (OTHER.address[:8],))
     assert one.removed[0].until == START + MEMBER_DAYS * DAY_S
     assert one.members == []
+
+
+def test_who_is_removed_stays_on_the_list_as_long_as_any_certificate_of_its_may_be_valid() -> None:
+    one = root()
+    for days in (900, 1):
+        one.admit(holder_of(MEMBER), at=START, days=days, may_invite=False)
+    one.admit(holder_of(OTHER), at=START, days=1, may_invite=False)
+    for member in (MEMBER, OTHER):
+        one.remove(member.address, at=START)
+    assert [gone.until for gone in one.removed] == [START + 901 * DAY_S, START + INVITED_S + DAY_S]
 
 
 def test_a_member_is_removed_by_any_address_of_its_own() -> None:
@@ -73,7 +83,7 @@ def test_a_member_is_removed_by_any_address_of_its_own() -> None:
     one.admit(holder_of(MEMBER), at=START, days=1, may_invite=False)
     one.remove(MEMBER.address[:8] + bytes(8), at=START)
     assert one.members == []
-    assert [(gone.subnet, gone.until) for gone in one.removed] == [(MEMBER.address[:8], START + 2 * DAY_S)]
+    assert [(gone.subnet, gone.until) for gone in one.removed] == [(MEMBER.address[:8], START + 366 * DAY_S)]
 
 
 def test_who_was_removed_needs_a_new_key() -> None:

@@ -13,10 +13,10 @@ from mycelium.admin.config import Settings
 from mycelium.admin.network_file import NetworkFile, write_member
 from mycelium.admin.private_file import create_network_key, replace_private
 from mycelium.admin.removals_file import removals_text
-from mycelium.daemon.members import INVITED_S, Members, removals_path
+from mycelium.daemon.members import Members, removals_path
 from mycelium.errors import ConfigError, LocalError
 from mycelium.identity import Identity
-from mycelium.membership.certificates import check_claims, check_signatures
+from mycelium.membership.certificates import INVITED_S, check_claims, check_signatures
 from mycelium.node.node import Node
 from mycelium.policy.node_policy import NodePolicy
 from mycelium.policy.settings import parse_policy
