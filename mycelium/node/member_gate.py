@@ -27,7 +27,7 @@ from mycelium.link.events import (
     LinkUp,
     NeighbourReset,
 )
-from mycelium.link.link import LinkState
+from mycelium.link.link import Link, LinkState
 from mycelium.membership.assembly import Assembly
 from mycelium.membership.certificates import Claims
 from mycelium.membership.membership import Membership
@@ -123,8 +123,9 @@ class MemberGate:
         self._checks_of_all = SharedBucket[bytes](MEMBER_CHECKS_OF_ALL, keys=2 * LINKS, now=0.0)
         self._on_refused = on_refused
         self._known: dict[bytes, _Known] = {}  # by address
-        self._assemblies: dict[bytes, Assembly] = {}  # by name of the link
-        self._held: dict[bytes, _Untold] = {}  # by name of the link
+        # Of links, whose names may change meanwhile; None stands for one that is gone.
+        self._assemblies: dict[Link | None, Assembly] = {}
+        self._held: dict[Link | None, _Untold] = {}
         self._barred: dict[bytes, tuple[float, str]] = {}  # by address: until when, and why
         self._has_news = False  # of somebody who gets neither link nor session any more
 
@@ -145,6 +146,7 @@ class MemberGate:
         """Yields the events that neighbours with certificates are the cause of, and ends of links."""
         for event in events:
             name = event.neighbour
+            link = self._neighbours.links.get(name)
             if isinstance(event, LinkUp | NeighbourReset):
                 self._show(name, now=now)
             if isinstance(event, ItemsReceived):
@@ -154,12 +156,12 @@ class MemberGate:
             elif isinstance(event, LinkDown):
                 yield from self._take_down(event)
             elif isinstance(event, LinkUp | NeighbourReset) and self._passes(name):
-                self._held.pop(name, None)
+                self._held.pop(link, None)
                 yield event
-            elif name in self._held:
-                self._held[name].take(event)
+            elif link in self._held:
+                self._held[link].take(event)
             elif isinstance(event, LinkUp | NeighbourReset):
-                self._held[name] = _Untold(event, now)
+                self._held[link] = _Untold(event, now)
             elif name[:ADDRESS_BYTES] in self._known:
                 yield event
 
@@ -173,25 +175,28 @@ class MemberGate:
     def _take_down(self, event: LinkDown) -> Iterator[LinkEvent]:
         """Yields the end of a link, unless it only waits for a proof: before that has come nothing counts as a sign of life."""
         name = event.neighbour
-        if name in self._held and name[:ADDRESS_BYTES] in self._known:
-            self._held[name].is_down = True
+        link = self._neighbours.links.get(name)
+        if link in self._held and name[:ADDRESS_BYTES] in self._known:
+            self._held[link].is_down = True
             return
-        self._held.pop(name, None)
+        self._held.pop(link, None)
         yield event
 
     def _release(self, name: bytes) -> Iterator[LinkEvent]:
         """Yields what was held of a link, if it is with a member and still up."""
-        if name not in self._held or not self._passes(name) or self._held[name].is_down:
+        link = self._neighbours.links.get(name)
+        if link not in self._held or not self._passes(name) or self._held[link].is_down:
             return
-        held = self._held.pop(name)
-        yield held.up
+        held = self._held.pop(link)
+        yield replace(held.up, neighbour=name)
         if held.suspected is not None:
-            yield held.suspected
+            yield replace(held.suspected, neighbour=name)
         if held.items:
             yield ItemsReceived(name, held.items)
 
     def _take_items(self, event: ItemsReceived, *, now: float) -> Iterator[LinkEvent]:
         name = event.neighbour
+        link = self._neighbours.links.get(name)
         others: list[Item] = []
         for item in event.items:
             if isinstance(item, MemberPiece):
@@ -203,16 +208,17 @@ class MemberGate:
             return
         if self._passes(name):
             yield ItemsReceived(name, others)
-        elif name in self._held and name[:ADDRESS_BYTES] in self._known:
-            self._held[name].items += others
+        elif link in self._held and name[:ADDRESS_BYTES] in self._known:
+            self._held[link].items += others
         else:
             self.counters.items_before_proof += len(others)
 
     def _take_piece(self, name: bytes, piece: MemberPiece, *, now: float) -> None:
-        assembly = self._assemblies.setdefault(name, Assembly())
+        link = self._neighbours.links.get(name)
+        assembly = self._assemblies.setdefault(link, Assembly())
         whole = assembly.add(piece)
         if assembly.is_empty:
-            del self._assemblies[name]
+            del self._assemblies[link]
         if whole is None:
             self.counters.member_pieces_lost += assembly.is_empty
             return
@@ -250,8 +256,9 @@ class MemberGate:
                 self._bar(address, str(reason), now=now)
                 return
             self._known[address] = _Known(digest, claims)
-            if name in self._held:
-                self._held[name].since = now  # from which on the proof of the key is awaited
+            link = self._neighbours.links.get(name)
+            if link in self._held:
+                self._held[link].since = now  # from which on the proof of the key is awaited
         self.counters.members_shown += 1
         for link in self._neighbours.links.values():
             if link.address == address:
@@ -316,12 +323,18 @@ class MemberGate:
         for address in [one for one, known in self._known.items() if known.claims.until <= at]:
             del self._known[address]
             self._bar(address, EXPIRED, now=now)
-        for name in [one for one, held in self._held.items() if held.since + PROOF_WITHIN_S <= now]:
-            del self._held[name]
-            address = name[:ADDRESS_BYTES]
-            self._bar(address, NO_KEY if address in self._known else NO_PROOF, now=now)
-        for name in [one for one in self._assemblies if one not in self._neighbours.links]:
-            del self._assemblies[name]
+        for link in [one for one, held in self._held.items() if held.since + PROOF_WITHIN_S <= now]:
+            held = self._held.pop(link)
+            address = held.up.neighbour[:ADDRESS_BYTES]
+            if (
+                held.is_down
+            ):  # perhaps it was restarted, or cut off; its links do not come up before they have proved the key
+                self._on_refused(address, NO_KEY, now=now)
+            elif link is None or self._neighbours.links.get(link.name) is link:
+                self._bar(address, NO_KEY if address in self._known else NO_PROOF, now=now)
+        current = set(self._neighbours.links.values())
+        for link in [one for one in self._assemblies if one not in current]:
+            del self._assemblies[link]
         if self._has_news:
             self._has_news = False
             end_forbidden(self._neighbours, self._sessions, self._policy, now=now)

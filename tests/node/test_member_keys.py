@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
-from mycelium.link.events import ItemsReceived, LinkEvent, LinkUp
+from mycelium.link.events import ItemsReceived, KeyProved, LinkDown, LinkEvent, LinkUp
+from mycelium.link.link import Link
 from mycelium.node.member_gate import NO_KEY, OTHER_KEY
 from mycelium.wire.control import Resumed
 from mycelium.wire.membership import Chain
-from tests.support.members import DAY_S, START, certificate, joined, shown
+from tests.support.members import DAY_S, START, MemberNet, certificate, joined, shown
 from tests.support.small_meshes import deliver, reaches
 
 IMPORTED = Identity.of_exchange_secret(b"i" * 32)  # which has no ML-DSA key
@@ -95,6 +98,45 @@ def test_the_proof_of_a_key_has_five_seconds_from_the_certificate_on() -> None:
     assert gate.bars(b.address) is None
     gate.sweep(now=begin + 9)
     assert gate.bars(b.address) == NO_KEY
+
+
+def awaiting_proof() -> tuple[MemberNet, LinkUp, Link]:
+    """Returns a mesh of a and b, the event by which the link of a with b came up, and the link, on which b owes a proof."""
+    mesh = joined("a", "b")
+    mesh.run(4)
+    gate, b = mesh.gates["a"], mesh.net.hosts["b"]
+    link = mesh.net.hosts["a"].node.links[b.address]
+    gate._known.clear()
+    link.proofs.want(None, now=mesh.net.now)
+    up = LinkUp(b.address, Endpoint("udp", "192.0.2.1", 1), 10)
+    assert list(gate.sift([up, shown(b.address, mesh.gates["b"].membership.chain)], now=mesh.net.now)) == []
+    return mesh, up, link
+
+
+def test_a_neighbour_that_falls_silent_while_it_owes_a_proof_is_told_of_and_not_barred() -> None:
+    mesh, up, _ = awaiting_proof()
+    gate, name = mesh.gates["a"], up.neighbour
+    assert list(gate.sift([LinkDown(name, "silent", 1.0)], now=mesh.net.now)) == []
+    gate.sweep(now=mesh.net.now + 6)
+    assert gate.bars(name) is None
+    assert mesh.refused == [("a", name, NO_KEY)]
+
+
+def test_a_link_that_is_renamed_while_it_owes_a_proof_is_told_of_by_its_new_name() -> None:
+    mesh, up, link = awaiting_proof()
+    gate, links, name = mesh.gates["a"], mesh.net.hosts["a"].node.links, up.neighbour + b"instance"
+    link.name = name
+    links[name] = links.pop(up.neighbour)
+    link.keypairs.sending.awaited = None
+    assert list(gate.sift([KeyProved(name)], now=mesh.net.now)) == [replace(up, neighbour=name)]
+
+
+def test_a_link_that_is_gone_bars_no_other_link_with_its_neighbour() -> None:
+    mesh, up, _ = awaiting_proof()
+    gate = mesh.gates["a"]
+    del mesh.net.hosts["a"].node.links[up.neighbour]
+    gate.sweep(now=mesh.net.now + 6)
+    assert gate.bars(up.neighbour) is None
 
 
 def noted(told: list[LinkEvent], events: Iterable[LinkEvent]) -> Iterable[LinkEvent]:
