@@ -73,9 +73,7 @@ class SimulatedNode:
         self.engine: RoutingEngine | None = None
         self.ends: dict[bytes, End] = {}  # by the other end's address
         self.due = NEVER  # when the engine is woken
-        self.armed: set[float] = (
-            set()
-        )  # all times at which timers of this engine fire, those that are not due any more too
+        self.armed: set[float] = set()  # when timers of this engine fire, whether they are due or not
         self.home: bytes | None = None  # when watchers last looked
         self.version = 0  # of the forwarding table when watchers last looked
         self.bytes_sent = 0

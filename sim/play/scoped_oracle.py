@@ -18,6 +18,7 @@ from ..net.mesh import Mesh
 from .oracle import CHECKED_MISMATCHES, Edge, Metrics, graph_of, metrics_from, present_edges
 
 JUDGED: Final = 200  # nodes
+_NO_HOME: Final = -1  # in place of a destination
 
 
 class ScopedOracle:
@@ -31,9 +32,7 @@ class ScopedOracle:
         self._judged: list[int] = []
         self._metrics: dict[int, Metrics] = {}
         self._nearest: dict[int, list[int]] = {}
-        self._wrong: dict[
-            int, tuple[int, int]
-        ] = {}  # node -> a destination whose route was wrong, and the right metric
+        self._wrong: dict[int, int] = {}  # node -> a destination whose route was wrong
         self._asked: tuple[int, Metrics] = (-1, np.zeros(0, np.uint32))  # the last source that is not judged
 
     def refresh(self) -> None:
@@ -65,42 +64,39 @@ class ScopedOracle:
 
     def _is_right(self, node: int, landmarks: list[int]) -> bool:
         """Compares the route last found wrong first, which usually decides while a mesh converges."""
-        engine, last = self._mesh.engine(node), self._wrong.pop(node, None)
-        if engine is not None and last is not None and self._used_metric(engine, last[0]) != last[1]:
-            self._wrong[node] = last
-            return False
-        found = next(self._unequal(node, landmarks), None)
-        if found is not None and found[0] >= 0:
-            self._wrong[node] = found[0], found[2]
-        return found is None
-
-    def _used_metric(self, engine: RoutingEngine, destination: int) -> int:
-        """Returns the metric of the route that a node uses, INFINITY where it has none."""
-        address = self._mesh.address(destination)
-        is_used = address in engine.forwarding.next_hop or address == engine.node
-        return engine.metric(address) if is_used else INFINITY
+        wrong = next(self._unequal(node, landmarks, first=self._wrong.pop(node, _NO_HOME)), None)
+        if wrong is not None:
+            self._wrong[node] = wrong[0]
+        return wrong is None
 
     def _landmarks(self) -> list[int]:
         engines = ((node, self._mesh.engine(node)) for node in self._mesh.running())
         return [node for node, engine in engines if engine is not None and engine.is_landmark]
 
-    def _unequal(self, node: int, landmarks: list[int]) -> Iterator[tuple[int, int, int]]:
-        """Yields (destination, metric, expected metric) for each wrong or missing route; destination -1 for want of a home
-        that reaches the node."""
+    def _unequal(self, node: int, landmarks: list[int], *, first: int = _NO_HOME) -> Iterator[tuple[int, int, int]]:
+        """Yields (destination, metric, expected metric) for each wrong or missing route, that to `first` before the others.
+
+        For want of a home that reaches the node the destination is _NO_HOME.
+        """
         engine = self._mesh.engine(node)
         if engine is None or node in self._mesh.liars:
             return
         metrics = self._metrics[node]
         wanted = [*self._nearest[node], *landmarks]
+        if first in wanted:  # it may be a landmark no longer
+            wanted.remove(first)
+            wanted.insert(0, first)
+        next_hop, address_of = engine.forwarding.next_hop, self._mesh.address
         for destination, expected in zip(wanted, metrics[wanted].tolist(), strict=True):
-            metric = self._used_metric(engine, destination)
+            address = address_of(destination)
+            metric = engine.metric(address) if address in next_hop or destination == node else INFINITY
             if metric != expected:
                 yield destination, metric, expected
         is_out_of_reach = len(self._nearest[node]) == self._scope and self._scope < np.count_nonzero(
             metrics != INFINITY
         )
         if is_out_of_reach and not engine.is_landmark and not self._is_at_home(engine):
-            yield -1, INFINITY, 0
+            yield _NO_HOME, INFINITY, 0
 
     def _is_at_home(self, engine: RoutingEngine) -> bool:
         """Tells whether a node has a home from which it is reached."""

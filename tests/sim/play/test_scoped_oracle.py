@@ -69,6 +69,19 @@ def test_a_node_is_wrong_while_any_of_its_routes_is_and_right_again_with_the_las
     assert seen == [NODES - 1, NODES - 1, NODES - 1, NODES]
 
 
+def test_a_node_need_not_know_the_way_to_what_is_no_landmark_any_more(stage: Stage) -> None:
+    mesh, oracle = stage.mesh, stage.oracle
+    assert isinstance(oracle, ScopedOracle)
+    engine, far = mesh.engine(5), next(node for node in oracle._landmarks() if node not in oracle._nearest[5])
+    landmark = mesh.engine(far)
+    assert engine is not None
+    assert landmark is not None
+    del engine.forwarding.next_hop[mesh.address(far)]
+    assert not oracle._is_right(5, oracle._landmarks())
+    landmark._origin.flags = 0
+    assert oracle._is_right(5, oracle._landmarks())
+
+
 def test_a_node_without_a_home_is_not_right(stage: Stage) -> None:
     mesh = stage.mesh
     node = next(node for node in range(NODES) if (engine := mesh.engine(node)) is not None and not engine.is_landmark)
