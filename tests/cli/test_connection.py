@@ -53,11 +53,12 @@ def test_without_a_daemon_the_user_is_asked_whether_it_runs(tmp_path: Path, caps
         b"HTTP/1.1 404 File not found\r\nServer: SimpleHTTP/0.6\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 302 Found\r\nLocation: http://[::1]/login\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<html></html>",
+        b"HTTP/1.1 204 No Content\r\nServer: nginx\r\n\r\n",
         b"SSH-2.0-OpenSSH_9.2p1\r\n",
         b"\x15\x03\x03\x00\x02\x02\x46",
         b"",
     ],
-    ids=["404", "redirect", "page", "ssh", "tls", "closes"],
+    ids=["404", "redirect", "page", "nothing", "ssh", "tls", "closes"],
 )
 @pytest.mark.parametrize(
     "command", ["status", "peers", "routes", "events", "peers add udp://a", "peers remove udp://a"]
