@@ -2,6 +2,7 @@
 
 import pytest
 
+from mycelium.routing.engine import RoutingEngine
 from mycelium.wire.distance import INFINITY
 from sim.net.routing_mesh import RoutingMesh, RoutingSettings
 
@@ -133,3 +134,17 @@ def test_an_engine_is_woken_as_often_as_it_wants_to_be_at_one_time(
     pair.reshape(0, 1, cost=100)
     pair.run(3.0)
     assert woken == [2.0, 2.0, 2.0]
+
+
+def test_a_restarted_engine_is_woken_also_at_a_time_at_which_the_one_before_it_would_be(
+    pair: RoutingMesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken: list[float] = []
+    monkeypatch.setattr(RoutingEngine, "handle_timeout", lambda engine, *, now: woken.append(now))
+    monkeypatch.setattr(RoutingEngine, "next_deadline", lambda engine: INFINITY if woken else 2.0)
+    pair.reshape(0, 1, cost=100)
+    pair.stop(0)
+    pair.stop(1)
+    pair.start(0)
+    pair.run(3.0)
+    assert woken == [2.0]

@@ -53,6 +53,8 @@ def test_a_wrong_or_missing_route_in_scope_is_counted_and_named(stage: Stage) ->
         (nearest[1], INFINITY, right[nearest[1]]),
     }
     assert oracle.converged() == NODES - 1
+    for one in nearest[:2]:
+        assert next(oracle._unequal(5, [], first=one))[0] == one
 
 
 def test_a_node_is_wrong_while_any_of_its_routes_is_and_right_again_with_the_last_one(stage: Stage) -> None:
