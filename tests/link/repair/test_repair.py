@@ -6,11 +6,12 @@ from math import inf
 
 import pytest
 
-from mycelium.limits import DATAGRAM_FLOOR, REPAIRS_AT_ONCE
+from mycelium.limits import DATAGRAM_FLOOR, REPAIRS_AT_ONCE, REPAIRS_PER_FRAME
 from mycelium.link.fold import ROW, Folding, folded_bytes
 from mycelium.link.frames import SEALED_OVERHEAD
+from mycelium.link.path.mtu import URGENT_INTERVAL_S, VERIFY_INTERVAL_S
 from mycelium.link.repair.gaps import ASKS, BETWEEN_REQUESTS_S, LEAST_PATIENCE_S, Range
-from mycelium.link.repair.repair import grouped, has_vanished
+from mycelium.link.repair.repair import VANISHED, grouped, has_vanished
 from mycelium.link.repair.sent_frames import KEEPING_S, Piece
 from mycelium.routing.excess import REPAIRS
 from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, FRAME, FRAME_HEAD, TAG_BYTES
@@ -239,6 +240,26 @@ def test_what_was_sent_under_earlier_keys_says_nothing_against_who_asks_under_ne
     assert not repair.is_asked_too_much()
 
 
+def test_a_neighbour_may_ask_four_times_for_each_frame_and_no_more(lab: LinkLab) -> None:
+    sealing, repair = lab.link("a").keypairs.sending.sealing, lab.link("a").frames.repair
+
+    def ask_for(frames: int) -> bool:
+        answer_to(lab, *((counter, 0, WHOLE_FRAME) for counter in range(1, 1 + frames)))
+        return repair.is_asked_too_much()
+
+    sealing.counter = 1  # that of the first frame
+    assert not ask_for(REPAIRS_AT_ONCE)
+    assert ask_for(1)
+    assert ask_for(1)
+    sealing.counter += 5
+    assert not ask_for(5 * REPAIRS_PER_FRAME)
+    assert ask_for(1)
+    repair.restart_counters()
+    sealing.counter = 3
+    assert not ask_for(2 * REPAIRS_PER_FRAME)
+    assert ask_for(1)
+
+
 def test_requests_under_other_keys_malformed_ones_and_those_for_frames_to_come_get_nothing() -> None:
     net = warmed_up()
     stream(net, "a", "b", 1, every=0.0)
@@ -344,6 +365,7 @@ def test_a_frame_that_fits_one_datagram_is_resent_in_one_and_the_others_in_chunk
         ([(7, 0, WHOLE_FRAME), (8, 0, WHOLE_FRAME), (9, 0, 1_472)], False),
         ([(7, 0, 2 * 1_472 + 8)], True),
         ([(7, 1_472, 3 * 1_472)], False),
+        ([(7, 0, 2 * 1_472 + 8), (8, 0, 1_472)], True),
         ([(7, 1_472, WHOLE_FRAME)], False),
     ],
 )
@@ -399,6 +421,15 @@ def test_a_request_for_what_was_never_sent_or_for_nothing_is_answered_by_nothing
         answer = link.frames.repair.answer
         assert answer(memoryview(body), link.paths.active, link.keypairs.sending, now=lab.now) == 0
     assert counters.frames_malformed == 2
+
+
+def test_a_vanished_burst_has_the_size_of_datagrams_proved_at_once(lab: LinkLab) -> None:
+    mtu = lab.link("a").paths.active.mtu
+    mtu.acknowledged(mtu.size, now=lab.now)
+    answer_to(lab, *((counter, 0, WHOLE_FRAME) for counter in range(1, VANISHED)))
+    assert mtu.deadline > lab.now + VERIFY_INTERVAL_S
+    answer_to(lab, *((counter, 0, WHOLE_FRAME) for counter in range(1, 1 + VANISHED)))
+    assert mtu.deadline == lab.now + URGENT_INTERVAL_S
 
 
 def test_new_keys_begin_with_nothing_kept_and_no_flow_to_follow(lab: LinkLab) -> None:
