@@ -1,8 +1,11 @@
+from math import inf
+
 import pytest
+from msgspec.structs import replace
 
 from mycelium.channel.byte_budget import ByteBudget
 from mycelium.channel.frame_budget import FrameBudget
-from mycelium.channel.keypair import IDLE_KEPT_S
+from mycelium.channel.keypair import IDLE_KEPT_S, REJECT_AFTER_S
 from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
 from mycelium.limits import DATAGRAM_FLOOR
 from mycelium.packet.ipv6 import HEADER_BYTES, TCP_HEADER_BYTES
@@ -86,19 +89,39 @@ def test_a_switch_to_another_keypair_restarts_the_loss_counters(session: Session
     assert session.budget.missed == 52
 
 
+class RecordingBudget(FrameBudget):
+    """Keeps the reports that it is given: of how many trains, up to which, and which one was sent last."""
+
+    def __init__(self) -> None:
+        super().__init__(floor=TRAIN_FLOOR, now=0.0)
+        self.reports: list[tuple[int, int, int]] = []
+
+    def report(self, opened: int, newest: int, *, sent: int, now: float) -> None:
+        self.reports.append((opened, newest, sent))
+
+
+def reported(session: Session, newest: int, *, counter: int) -> list[tuple[int, int, int]]:
+    """Returns what a session believes of a report that all trains up to one were opened, before it sends another."""
+    session.budget = budget = RecordingBudget()
+    if session.sending is not None:
+        session.sending.sealing.counter = counter
+    session.take_report(newest, newest, now=1.0)
+    return budget.reports
+
+
 def test_losses_count_as_those_of_one_moment_up_to_the_newest_train_sent(session: Session) -> None:
-    sent_at_report = []
-
-    class RecordingBudget(FrameBudget):
-        def report(self, opened: int, newest: int, *, sent: int, now: float) -> None:
-            sent_at_report.append(sent)
-
     session.adopt(keypair())
-    session.budget = RecordingBudget(floor=TRAIN_FLOOR, now=0.0)
-    assert session.sending is not None
-    session.sending.sealing.counter = 10  # of the next train
-    session.take_report(2, 5, now=1.0)
-    assert sent_at_report == [9]
+    assert reported(session, 5, counter=10) == [(5, 5, 9)]
+
+
+def test_a_report_that_trains_never_sent_were_opened_is_ignored(session: Session) -> None:
+    assert reported(session, 0, counter=1) == [], "there are no keys"
+    session.adopt(keypair())
+    beyond = 1 << 32  # reports have the low 32 bits
+    for counter in (101, beyond + 101):
+        assert reported(session, 100, counter=counter) == [(100, 100, counter - 1)]
+        assert reported(session, 101, counter=counter) == []
+        assert reported(session, beyond - 1, counter=counter) == []
 
 
 def test_a_report_about_the_first_train_alone_counts(session: Session) -> None:
@@ -125,6 +148,31 @@ def test_a_report_about_trains_never_sent_is_ignored(session: Session, newest: i
     session.sending.sealing.counter = 101
     session.take_report(0, newest, now=1.0)
     assert session.budget.missed == 0
+
+
+def test_a_session_begins_without_a_way_of_its_own_with_the_first_home_and_nothing_heard(session: Session) -> None:
+    assert (session.home, session.way_back, session.waypoint, session.turn) == (b"", b"", b"", 0)
+    assert (session.heard_at, session.without_packets) == (-inf, 0)
+
+
+def test_the_peer_was_heard_when_a_train_was_opened_last_under_any_keypair(session: Session) -> None:
+    for opened_at in (3.0, 7.0, 5.0):
+        session.adopt(one := keypair())
+        one.last_opened = opened_at
+    assert session.heard_at == 7.0
+
+
+def test_where_a_request_said_that_its_node_is_reached_counts_once_its_keypair_has_opened_a_train(
+    session: Session,
+) -> None:
+    ours, theirs = keypair(), keypair(is_initiator=False)
+    theirs.answer = replace(ANSWER, home=b"home")
+    session.adopt(ours)
+    session.adopt(theirs)
+    session.opened_under(ours, OWN_KEY)
+    assert session.way_back == b""
+    session.opened_under(theirs, OWN_KEY)
+    assert session.way_back == b"home"
 
 
 def test_a_request_is_answered_as_before_until_its_keypair_is_confirmed(session: Session) -> None:
@@ -180,3 +228,14 @@ def test_a_replaced_keypair_expires_once_idle_unless_it_was_the_last_to_open_a_t
 def test_no_keypair_expires_while_none_is_in_use(session: Session) -> None:
     session.adopt(keypair(is_initiator=False))
     assert session.expire_keypairs(now=1_000.0) == []
+
+
+def test_a_keypair_that_is_too_old_is_dropped_though_it_is_in_use_and_the_only_one(session: Session) -> None:
+    old, newer = keypair(), keypair(is_initiator=False, now=1.0)
+    session.adopt(old)
+    session.adopt(newer)
+    assert session.expire_keypairs(now=REJECT_AFTER_S) == []
+    assert session.expire_keypairs(now=REJECT_AFTER_S + 0.5) == [old]
+    assert (session.sending, session.keypairs) == (None, [newer])
+    assert session.expire_keypairs(now=REJECT_AFTER_S + 1.5) == [newer]
+    assert session.keypairs == []
