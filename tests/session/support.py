@@ -23,6 +23,7 @@ class Peer:
         self.identity = Identity(bytes([seed]) * 32)
         self.resolution: Resolution = None
         self.sent: list[tuple[int, int, int, bytes]] = []
+        self.armed: list[float] = []  # when the owner was told to call
         self.excesses = Excesses()
         self.sessions = Sessions(
             HandshakeConfig(
@@ -37,7 +38,7 @@ class Peer:
             policy=DEFAULT_POLICY,
             send=self._send,
             excesses=self.excesses,
-            arm=lambda when: None,
+            arm=self.armed.append,
             now=0.0,
         )
 

@@ -18,6 +18,7 @@ from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP, SUPER_UDP
 from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE
 from mycelium.packet.offload import split
 from mycelium.policy.base import DefaultPolicy
+from mycelium.routing.resolution import PENDING
 from mycelium.session import table as table_module
 from mycelium.session.requests import PATIENCE_S
 from mycelium.session.session import Session
@@ -379,7 +380,8 @@ def test_beyond_a_rate_requests_are_answered_by_a_cookie_and_those_that_bring_it
         ask(request)
     kinds = [kind for kind, *_ in b.sent]
     assert kinds == [SESSION_REPLY] * HANDSHAKES_PER_SECOND + [SESSION_COOKIE] * 5
-    _, index, _, cookie = b.sent[-1]
+    _, index, no_counter, cookie = b.sent[-1]
+    assert no_counter == 0
     a.sent.clear()
     for _ in range(2):  # the second one is not brought back before the request is sent again by itself
         a.sessions.receive_cookie(b.identity.address, index, cookie, now=0.0)
@@ -430,9 +432,34 @@ def test_who_is_denied_a_session_neither_gets_nor_gives_an_answer_and_packets_fo
 
 @pytest.mark.parametrize("size", [0, SESSION_REQUEST_BYTES - 1, SESSION_REQUEST_BYTES + 1])
 def test_a_request_of_another_size_is_refused(size: int) -> None:
-    _, b = acquainted()
-    b.sessions.receive_request(bytes(16), 1, memoryview(bytes(size)), neighbour=bytes(16), now=0.0)
-    assert (b.sessions.counters.sessions_refused, b.sessions.by_peer) == (1, {})
+    a, b = acquainted()
+    a.send_to(b, now=0.0)
+    [(_, _, counter, request)] = a.sent
+    body = memoryview(request.ljust(size, b"\0")[:size])
+    b.sessions.receive_request(a.identity.address, counter, body, neighbour=bytes(16), now=0.0)
+    assert (b.sent, b.sessions.counters.sessions_refused, b.sessions.by_peer) == ([], 1, {})
+
+
+def test_a_request_that_says_where_its_node_is_reached_needs_no_announcement() -> None:
+    a, b = acquainted()
+    a.send_to(b, now=0.0)
+    [(_, _, counter, request)] = a.sent
+    b.resolution = PENDING
+    b.sessions.receive_request(
+        a.identity.address, counter, memoryview(request), neighbour=bytes(16), home=b"home", now=0.0
+    )
+    assert ([kind for kind, *_ in b.sent], b.sessions.counters.sessions_deferred) == ([SESSION_REPLY], 0)
+
+
+def test_the_owner_is_told_when_the_next_sweep_and_the_next_copy_of_a_request_are_due() -> None:
+    a, b = acquainted()
+    session = a.sessions.find(b.identity.address, now=0.0)
+    assert a.armed == [SWEEP_S]
+    a.sessions.request(session, now=0.0)
+    assert a.armed[-1] == a.sessions.next_deadline() < SWEEP_S
+    a.sessions.handle_timeout(now=a.armed[-1])
+    assert len(a.sent) == 2
+    assert a.armed[-1] == a.sessions.next_deadline() > a.armed[-2]
 
 
 @pytest.mark.parametrize(
