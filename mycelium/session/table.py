@@ -155,8 +155,8 @@ class Sessions:
 
     def _reply(self, peer: bytes, remote_index: int, answer: Answer, *, home: bytes, now: float) -> None:
         """Sends an answer over the route, and each second time over another next hop: it seems to be lost."""
-        turn = (answer.sent + 1) // 2 if answer.sent % 2 and not home else 0
         answer.sent += 1
+        turn = 0 if answer.sent % 2 or home else answer.sent // 2
         train = (peer, SESSION_REPLY, remote_index, answer.counter, answer.reply)
         if not (turn and self._send(*train, turn=turn, now=now)):
             self._send(*train, home=home, now=now)
