@@ -600,3 +600,21 @@ def test_what_waits_at_a_responder_may_leave_once_it_has_heard_the_initiator() -
     assert (b.sessions.ready, session.sending) == ([], None)
     b.sessions.opened_under(session, keypair)
     assert (b.sessions.ready, session.sending) == ([session], keypair)
+
+
+def test_dropped_keys_are_gone_and_only_where_packets_wait_are_others_asked_for() -> None:
+    a, b = acquainted()
+    session = shake_hands(a, b, now=0.0)
+    [keypair] = session.keypairs
+    idle, waiting = (a.sessions.find(bytes([number]) * 16, now=0.0) for number in (5, 6))
+    a.sessions.request(idle, now=0.0)
+    a.sessions.enqueue(waiting, PACKET, 0, 0, now=0.0)
+    before = [counter for _, _, counter, _ in a.sent]
+    a.sent.clear()
+    a.sessions.drop_keys(now=1.0)
+    assert (session.keypairs, session.sending, a.sessions.by_index) == ([], None, {})
+    assert keypair.sealing.is_worn_out
+    assert [one.is_requesting for one in (session, idle, waiting)] == [False, False, True]
+    [(kind, _, counter, _)] = a.sent
+    assert kind == SESSION_REQUEST
+    assert counter not in before, "what was asked for under the old keys is over"
