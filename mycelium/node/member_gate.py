@@ -326,9 +326,7 @@ class MemberGate:
         for link in [one for one, held in self._held.items() if held.since + PROOF_WITHIN_S <= now]:
             held = self._held.pop(link)
             address = held.up.neighbour[:ADDRESS_BYTES]
-            if (
-                held.is_down
-            ):  # perhaps it was restarted, or cut off; its links do not come up before they have proved the key
+            if held.is_down:  # perhaps it was cut off; its links do not come up before they have proved the key
                 self._on_refused(address, NO_KEY, now=now)
             elif link is None or self._neighbours.links.get(link.name) is link:
                 self._bar(address, NO_KEY if address in self._known else NO_PROOF, now=now)
