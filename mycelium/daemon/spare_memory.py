@@ -2,14 +2,17 @@
 
 Frames that wait are freed in between what stays, so the C library keeps their pages. It is asked to give them back
 (malloc_trim(3)) while nobody waits for it. That splits the huge pages in which something was free, so they are made anew.
+Both may take longer than neighbours wait for an answer, so the event loop goes on meanwhile.
 """
 
 import asyncio
+import contextlib
 import ctypes
 from collections.abc import Sequence
 from time import process_time
 from typing import Final
 
+from mycelium.daemon.threads import in_thread
 from mycelium.huge_pages import Area, collapse
 
 LOOK_EVERY_S: Final = 20.0
@@ -32,7 +35,8 @@ class SpareMemory:
         while self._trim is not None:
             await asyncio.sleep(LOOK_EVERY_S)
             if self.is_due(process_time()):
-                self.give_back()
+                with contextlib.suppress(OSError):  # a host without a thread left for it
+                    await in_thread(self.give_back)
 
     def is_due(self, used_s: float) -> bool:
         """Takes how many processor seconds were used so far; tells whether a flood is over since the last look."""

@@ -1,7 +1,9 @@
 """Memory of a flood that goes back once it is over: when, and that it does."""
 
+import asyncio
 import ctypes
 import os
+import threading
 
 import pytest
 
@@ -47,3 +49,18 @@ def test_what_lay_in_huge_pages_lies_there_again(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(spare_memory, "collapse", asked.extend)
     SpareMemory([(4096, 8192)], used_s=0.0).give_back()
     assert asked == ([(4096, 8192)] if hasattr(ctypes.CDLL(None), "malloc_trim") else [])
+
+
+def test_the_event_loop_does_not_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    spare, threads = SpareMemory([], used_s=0.0), []
+
+    def trim(pad: int) -> None:
+        threads.append(threading.current_thread())
+        spare._trim = None
+
+    monkeypatch.setattr(spare_memory, "LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr(spare, "is_due", lambda used_s: True)
+    spare._trim = trim
+    asyncio.run(asyncio.wait_for(spare.run(), 60))
+    assert len(threads) == 1
+    assert threads[0] is not threading.current_thread()
