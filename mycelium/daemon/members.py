@@ -91,6 +91,10 @@ class Members:
                 "this member may not invite others: one may that was admitted by 'mycelium network admit --may-invite'"
             )
         at = int(self._clock())
+        try:
+            member.check_claims(member.chain, self._node.identity.address, now=at - member.offset_s)
+        except NotAMember as reason:
+            raise LocalError(f"this member may not invite others any more: {reason}") from None
         until = min(at + INVITED_S, own.not_after)
         leaf = issue(holder, member.root, partial(hybrid_sign, prover), not_before=at - AGO_S, not_after=until)
         return encode_credentials(Credentials(member.root, Chain(leaf, own, prover.public_key)))

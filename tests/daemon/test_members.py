@@ -120,6 +120,16 @@ def test_a_member_that_may_invite_makes_members_for_a_year_at_most(tmp_path: Pat
         Running(tmp_path).members.admit(holder_of(OTHER))
 
 
+def test_who_is_no_member_any_more_invites_nobody(tmp_path: Path) -> None:
+    expired, removed = Running(tmp_path, may_issue=True), Running(tmp_path, may_issue=True)
+    expired.clock += 2 * DAY_S
+    with pytest.raises(LocalError, match="may not invite others any more: its certificate has expired"):
+        expired.members.admit(holder_of(OTHER))
+    removed.members.tell([removals(1, removed.node.identity)])
+    with pytest.raises(LocalError, match="may not invite others any more: it was removed"):
+        removed.members.admit(holder_of(OTHER))
+
+
 def test_who_was_removed_is_told_kept_and_read_again(tmp_path: Path) -> None:
     one = Running(tmp_path)
     told = removals(1, OTHER)
