@@ -68,8 +68,9 @@ class NetworkRoot(Struct, kw_only=True):
         key, signer, until = holder.key, self.signer, int(at) + days * DAY_S
         if may_invite and holder.fingerprint is None:
             raise LocalError(
-                "this node has no ML-DSA key, since its key was imported, so it can't sign the certificates of others: "
-                "a new key ('mycelium generate-keys') can"
+                "this node has no ML-DSA key to sign the certificates of others by: either its key was imported, and it "
+                "needs a new one ('mycelium generate-keys'), or the fingerprint is missing that 'mycelium network key' "
+                "prints there"
             )
         if any(one.subnet == subnet_of(address_of_signing_key(key)) for one in self.removed):
             raise LocalError(

@@ -66,7 +66,7 @@ def admit(context: click.Context, root: Path, file: Path, key: str | None, days:
     write_root(root, known)
     click.echo(f"{file}: a member for {days} days; the daemon takes it by --network-key-file")
     if holder.fingerprint is None:
-        click.echo("it has no ML-DSA key, so whoever breaks X25519 can pose as it")
+        click.echo("its certificate names no ML-DSA key, so whoever breaks X25519 can pose as it")
 
 
 @network.command
