@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from mycelium.routing.resolution import PENDING
 from mycelium.session.requests import PATIENCE_S, RESOLVE_AGAIN_S
-from mycelium.wire.train import SESSION_REPLY, SESSION_REQUEST
+from mycelium.wire.train import SESSION_COOKIE_BYTES, SESSION_REPLY, SESSION_REQUEST
 from tests.session.support import PACKET, Peer
 
 
@@ -178,3 +178,11 @@ def test_a_peer_whose_key_is_unusable_fails_the_session(a: Peer) -> None:
 def test_a_session_without_packets_fails_in_silence(a: Peer, b: Peer) -> None:
     a.sessions.request(a.sessions.find(b.identity.address, now=0.0), now=0.0)
     assert a.sessions.failed == []
+
+
+def test_a_cookie_that_comes_before_the_request_has_left_sends_nothing(a: Peer, b: Peer) -> None:
+    a.resolution = PENDING
+    a.send_to(b, now=0.0)
+    [index] = a.sessions._requests._by_index
+    a.sessions.receive_cookie(b.identity.address, index, bytes(SESSION_COOKIE_BYTES), now=0.0)
+    assert a.sent == []
