@@ -100,11 +100,18 @@ def test_a_request_goes_over_the_route_each_time_and_over_the_next_other_way_fro
 ) -> None:
     a.resolution = b.announcement
     turns: list[int] = []
-    monkeypatch.setattr(a.sessions._requests, "_send", lambda *_, turn=0, home=b"", now: turns.append(turn))
+    copies: set[tuple[object, ...]] = set()
+
+    def send(*train: object, turn: int = 0, home: bytes = b"", now: float) -> None:
+        turns.append(turn)
+        copies.add(train)
+
+    monkeypatch.setattr(a.sessions._requests, "_send", send)
     a.send_to(b, now=0.0)
     for step in range(45):
         a.sessions.handle_timeout(now=step / 10)
     assert turns[:10] == [0, 0, 0, 1, 0, 2, 0, 3, 0, 4]
+    assert len(copies) == 1, "they are alike"
 
 
 @pytest.mark.parametrize(
