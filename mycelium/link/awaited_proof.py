@@ -12,7 +12,7 @@ class AwaitedProof:
 
     def __init__(self, *, until: float) -> None:
         self.until = until
-        self.asked_at = 0.0
+        self.asked_at: float
         self.arrived = 0  # a bit for each part
         self._data = bytearray(PROOF_BYTES)
 

@@ -53,7 +53,7 @@ class KeyProofs:
     ) -> None:
         self.wanted = wanted
         self.failure: str | None = None  # why the link must end, for people
-        self.due_at = inf  # when `handle_timeout` is wanted
+        self.due_at: float  # when `handle_timeout` is wanted
         self._frames = frames
         self._probes = probes
         self._prover = prover

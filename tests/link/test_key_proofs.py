@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from math import inf
 
 import pytest
 
@@ -11,12 +12,14 @@ from mycelium.crypto.primitives import Primitives
 from mycelium.identity import Identity
 from mycelium.limits import SharedRate
 from mycelium.link.causes import not_proved, wrongly_proved
-from mycelium.link.key_proofs import PROVED_WITHIN_S
+from mycelium.link.key_proofs import PROVED_WITHIN_S, WANTED_AGAIN_S
 from mycelium.link.link import LinkState
+from mycelium.link.path.path import Path
+from mycelium.link.probes import Probes
 from mycelium.timing import SharedBucket
 from mycelium.wire.datagram import FRAME, SIZE_PROBE
 from mycelium.wire.frame import CLOSE_LEAVING
-from mycelium.wire.key_proof import PROOF_BYTES, PROOF_PARTS, ProofPart, ProofWanted, part_range
+from mycelium.wire.key_proof import PROOF_BYTES, PROOF_PARTS, ProofAccepted, ProofPart, ProofWanted, part_range
 from sim.net.repeatable_crypto import RepeatablePrimitives
 from tests.link.lab import DELAY_S, LinkLab
 
@@ -326,3 +329,102 @@ def test_a_neighbour_that_was_restarted_and_wants_no_proof_any_more_is_not_waite
     lab.shake_hands("b")
     lab.run(0.1)
     assert lab.link("b").keypairs.sending is not old
+
+
+# -- what is sent, and when --------------------------------------------------------------------------------------------
+
+
+class RecordedProbes(Probes):
+    """Takes the place of an end's probes for proofs, and keeps the paths that were to be probed."""
+
+    def __init__(self) -> None:
+        self.asked: list[Path] = []
+
+    def ask(self, path: Path, *, now: float) -> None:
+        self.asked.append(path)
+
+
+def recorded(lab: LinkLab, name: str) -> list[Path]:
+    """Returns a list of the paths that an end's proofs have probed from now on."""
+    lab.link(name).proofs._probes = probes = RecordedProbes()
+    return probes.asked
+
+
+def until_taken(lab: LinkLab) -> None:
+    """Runs until a has taken one more proof."""
+    counters = lab.ends["a"].counters
+    taken = counters.key_proofs_taken
+    lab.run(1, until=lambda: counters.key_proofs_taken > taken)
+
+
+def test_a_proof_is_asked_for_at_once_and_again_only_after_a_while() -> None:
+    lab = LinkLab()
+    lab.settle(1)
+    probed, proofs = recorded(lab, "a"), lab.link("a").proofs
+    lab.act(proofs.want, fingerprint("b"))
+    assert [source for source, _, _ in lab.sent] == ["a"]
+    asked_at, proofs.due_at = lab.now, lab.now
+    lab.now = asked_at + 0.9 * WANTED_AGAIN_S
+    lab.act(proofs.handle_timeout)  # as for other keys
+    assert (len(lab.sent), proofs.due_at) == (1, asked_at + WANTED_AGAIN_S)
+    lab.now = proofs.due_at
+    lab.act(proofs.handle_timeout)
+    assert (len(lab.sent), probed) == (2, [])
+
+
+def test_only_parts_that_have_not_arrived_are_shown() -> None:
+    lab = LinkLab()
+    lab.settle(1)
+    a = lab.link("a")
+    arrived = (1 << PROOF_PARTS) - 1 & ~(1 << 2)
+    lab.act(a.proofs._send, a.keypairs.sending, ProofWanted(fingerprint("b"), arrived))
+    lab.run(0.1)
+    assert sum(is_part(datagram) for _, _, datagram in lab.sent) == 1
+
+
+def test_who_has_shown_its_proof_waits_until_it_is_accepted_but_not_for_ever() -> None:
+    lab = LinkLab()
+    lab.settle(1)
+    a, b = lab.link("a"), lab.link("b")
+    probed, keypair = recorded(lab, "b"), b.keypairs.sending
+    lab.act(a.proofs._send, a.keypairs.sending, ProofWanted(fingerprint("b")))
+    lab.drop = lambda source, destination, datagram: is_part(datagram)
+    lab.run(DELAY_S)
+    assert keypair.accepted_by == b.proofs.due_at == pytest.approx(lab.now + PROVED_WITHIN_S)
+    lab.run(0.9 * PROVED_WITHIN_S)
+    assert (keypair.is_settled, probed) == (False, [])
+    lab.run(0.2 * PROVED_WITHIN_S)
+    assert (keypair.is_settled, probed, b.proofs.due_at) == (True, [b.paths.active], inf)
+
+
+def test_an_acceptance_that_nobody_waits_for_has_no_effect() -> None:
+    lab = LinkLab()
+    lab.settle(1)
+    a, probed = lab.link("a"), recorded(lab, "b")
+    lab.act(a.proofs._send, a.keypairs.sending, ProofAccepted())
+    lab.run(0.1)
+    assert probed == []
+
+
+def test_new_keys_are_used_and_probed_as_soon_as_they_are_proved() -> None:
+    lab = lab_of("a")
+    lab.settle(SIMULTANEOUS_S + 1)
+    a, probed = lab.link("a"), recorded(lab, "a")
+    old = a.keypairs.sending
+    lab.shake_hands("b")
+    until_taken(lab)
+    assert a.keypairs.sending is not old
+    assert probed == [a.paths.active]
+
+
+def test_new_keys_are_not_used_before_the_proofs_of_both_ends_are_accepted() -> None:
+    lab = lab_of("a", "b")
+    lab.settle(SIMULTANEOUS_S + 1)
+    keypairs = lab.link("a").keypairs
+    old = keypairs.sending
+    lab.drop = lambda source, destination, datagram: source == "a" and is_part(datagram)
+    lab.shake_hands("b")
+    until_taken(lab)
+    assert keypairs.sending is old
+    lab.drop = lambda source, destination, datagram: False
+    lab.run(1, until=lambda: keypairs.sending is not old)
