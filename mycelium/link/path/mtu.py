@@ -90,12 +90,12 @@ class PathMtu:
         self.size = least if is_narrow else DATAGRAM_FLOOR
         self._failed: int  # the smallest size that failed
         self._probed: int | None  # the size that is tried; None between searches
-        self._is_verifying = False
-        self._doubted = self.size  # the size that is being proved again
-        self._carried = 0  # the longest of the shorter probes that were answered meanwhile
         self._again_s = SEARCH_AGAIN_S
-        self._verify_tries = 0
-        self._verify_timeout_s = VERIFY_TIMEOUT_S
+        self._is_verifying: bool
+        self._doubted: int  # the size that is being proved again
+        self._carried: int  # the longest of the shorter probes that were answered meanwhile
+        self._verify_tries: int
+        self._verify_timeout_s: float
         self.reset(now=now)
 
     def reset(self, *, now: float) -> None:

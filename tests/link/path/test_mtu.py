@@ -9,6 +9,7 @@ import pytest
 from mycelium.endpoint import Endpoint
 from mycelium.limits import DATAGRAM_CEILING, DATAGRAM_FLOOR, NARROW_DATAGRAM
 from mycelium.link.path.mtu import (
+    EARLY_TRIES,
     NARROW_SIZES,
     OVERTAKEN_SHARE,
     PROBE_TIMEOUT_S,
@@ -185,6 +186,21 @@ def test_the_longest_size_that_is_answered_alone_is_used_until_a_doubted_one_is_
     assert (path.size, path.sizes_behind()) == (doubted, ())
 
 
+def test_the_first_tries_of_a_verification_alone_have_shorter_probes_behind_them_that_hasten_the_next() -> None:
+    path = PathMtu(now=0.0)
+    run(path, carries=1_472, until=50.0)
+    path.verify(pto_s=PTO_S, now=50.0)
+    hastened = []
+    for _ in range(VERIFY_TRIES):
+        now = path.deadline
+        assert path.probe_to_send(now=now) == 1_472
+        behind = path.sizes_behind()
+        path.acknowledged(DATAGRAM_FLOOR, now=now)
+        hastened.append((behind, path.deadline < now + VERIFY_TIMEOUT_S))
+    rest = VERIFY_TRIES - EARLY_TRIES
+    assert hastened == [((DATAGRAM_FLOOR,), True)] * EARLY_TRIES + [((), False)] * rest
+
+
 def test_a_size_that_was_given_up_by_accident_is_tried_again_soon_and_then_ever_later() -> None:
     path = PathMtu(now=0.0)
     run(path, carries=1_472, until=50.0)
@@ -200,6 +216,8 @@ def test_a_size_that_was_given_up_by_accident_is_tried_again_soon_and_then_ever_
     assert 50.0 + SEARCH_SOON_S < begins[0] < 52.0 + SEARCH_SOON_S
     waits = [later - earlier for earlier, later in pairwise(begins)]
     assert waits == sorted(waits)
+    growth = [later - earlier for earlier, later in pairwise(waits)]
+    assert growth[2] == pytest.approx(2 * growth[1])
     assert SEARCH_SOON_S < waits[0] < 20 * SEARCH_SOON_S < SEARCH_AGAIN_S < waits[-1]
     run(path, carries=1_472, start=path.deadline, until=path.deadline + 1.0)
     assert path.size == 1_472
