@@ -23,10 +23,9 @@ def test_the_collector_is_off_during_a_run_and_as_it_was_afterwards() -> None:
 def test_memory_is_moved_whenever_there_is_half_as_much_again(monkeypatch: pytest.MonkeyPatch) -> None:
     used_kib, moved = 0, 0
 
-    def move() -> int:
+    def move() -> None:
         nonlocal moved
         moved += 1
-        return 0
 
     monkeypatch.setattr(memory, "collapse_memory", move)
     monkeypatch.setattr(resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=used_kib))
