@@ -226,12 +226,14 @@ class Adjacencies:
             self._counters.damped += 1
         peer.digest_at = self._next_digest(now=now)
         self._apply_cost(peer, "up", now=now)
+        self._selection.review_neighbour(peer.node, now=now)
         self._resumption.begin(peer, now=now)
         self._arm(now=now)
 
     def _remove(self, peer: Neighbour, kept: Kept | None, *, now: float) -> None:
         self._pins.forget_neighbour(peer)
         self._selection.remove(peer, kept, now=now)
+        self._selection.review_neighbour(peer.node, now=now)
 
     def _counted(self, neighbour: bytes, cost: int) -> int:
         """Returns what the cost of a link counts for."""

@@ -43,7 +43,8 @@ class Destination(Struct, eq=False, gc=False):
     announced: int = 0  # bits of neighbours that were sent the announcement of `advertised`
     queued: int = SETTLED
     avoided: int = 0  # bits of neighbours whose route counts as longer, since what took it did not arrive
-    near: bool = False  # among the nearest, while some rows are out of scope
+    near: bool = False  # has a place in the scope, while some rows are out of it
+    shared: bool = False  # has one of those places that neighbours share
 
     @property
     def sequence(self) -> int:

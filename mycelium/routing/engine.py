@@ -85,7 +85,7 @@ class RoutingEngine:
         self._table = RouteTable(node, self._origin.announcement, now=now)
         self._sources = ForgottenSources(parameters.memory_s)
         self._holdings = Holdings(self._table)
-        self._scope = Scope(self._table, parameters.scope, is_leaf=parameters.is_leaf)
+        self._scope = Scope(self._table, parameters.scope, keeps=keeps, is_leaf=parameters.is_leaf)
         self._advertiser = Advertiser(
             self._table, self._holdings, self._scope, parameters, rng, self.counters, has_room=has_room
         )

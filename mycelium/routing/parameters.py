@@ -18,7 +18,7 @@ class Standing(StrEnum):
 class RoutingParameters(Struct, frozen=True):
     """The defaults are those of a real network."""
 
-    scope: int = DESTINATIONS  # nodes that are kept as the nearest; up to so many all are
+    scope: int = DESTINATIONS  # nodes that are kept; up to so many all are
     standing: Standing = Standing.AUTO
     is_leaf: bool = False  # tells of itself only, so that nobody's packets pass it
     urgent_batch_s: float = 0.002  # retractions, requests and answers are collected for this long

@@ -91,7 +91,8 @@ class Requests:
         """Tells whether a row would be in scope with the route of a neighbour."""
         if not self._scope.is_cutting:
             return True
-        return self._scope.would_hold(row, metric_of(row.routes[target.slot]) + self._table.costs[target.slot])
+        metric = metric_of(row.routes[target.slot]) + self._table.costs[target.slot]
+        return self._scope.would_hold(row, metric, target.slot)
 
     def relay(self, asker: Neighbour, row: Destination, request: SeqnoRequest, *, now: float) -> None:
         """Forwards a neighbour's request to one other neighbour and remembers who asked."""

@@ -117,6 +117,11 @@ class Selection:
         self._advertiser.mark(row, now=now)
         self._requests.ask(row, now=now)  # while it was out of scope, no better route was asked for
 
+    def review_neighbour(self, node: bytes, *, now: float) -> None:
+        """Follows up that a node has become a neighbour, which is in scope, or no longer is one."""
+        if self._scope.is_cutting and (row := self._table.rows.get(node)) is not None:
+            self.review(row, now=now)
+
     def redraw_scope(self, *, now: float) -> None:
         """Brings the scope up to date if it has become too large or too small."""
         if not self._scope.is_due(len(self._forwarding.next_hop)):

@@ -96,8 +96,8 @@ def check_tables(mesh: Mesh) -> None:
 
 
 def _most_in_use(mesh: Mesh, sizes: dict[str, int]) -> int:
-    """Returns how many routes a node may use: those to the nearest, to landmarks, and to what is pinned at it."""
-    return mesh.scope + mesh.scope // 4 + sizes["landmarks"] + sizes["pins"]
+    """Returns how many routes a node may use: those that have places, to landmarks, neighbours, and what is pinned at it."""
+    return mesh.scope + mesh.scope // 2 + sizes["neighbours"] + sizes["landmarks"] + sizes["pins"]
 
 
 def check_owners(mesh: Mesh) -> None:

@@ -1,7 +1,8 @@
 """The oracle of a mesh that has more nodes than its tables hold: what is in scope at a sample of nodes, never all pairs.
 
-A node is right that has exact routes to the nearest nodes, as many as its scope has, and to all landmarks, and that has a home
-that reaches it if it is no landmark itself.
+A node is right that has exact routes to the nearest nodes, which have three quarters of the places in its scope, and to all
+landmarks; that has routes to as many nodes as its scope has places, exact or not; and that has a home that reaches it if it is
+no landmark itself.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from mycelium.routing.engine import RoutingEngine
+from mycelium.routing.scope import SHARED
 from mycelium.wire.distance import INFINITY
 
 from ..net.mesh import Mesh
@@ -19,6 +21,7 @@ from .oracle import CHECKED_MISMATCHES, Edge, Metrics, graph_of, metrics_from, p
 
 JUDGED: Final = 200  # nodes
 _NO_HOME: Final = -1  # in place of a destination
+_TOO_FEW: Final = -2
 
 
 class ScopedOracle:
@@ -52,8 +55,8 @@ class ScopedOracle:
         self._nearest = {node: self._nearest_of(metrics, rank) for node, metrics in self._metrics.items()}
 
     def _nearest_of(self, metrics: Metrics, rank: NDArray[np.intp]) -> list[int]:
-        """Returns the nodes that are nearest by metric, then by address, the node itself included."""
-        order = np.lexsort((rank, metrics))[: self._scope]
+        """Returns the nodes that are nearest by metric, then by address, the node itself included, that surely have places."""
+        order = np.lexsort((rank, metrics))[: self._scope - self._scope // SHARED]
         return [int(node) for node in order if metrics[node] != INFINITY]
 
     def converged(self) -> int:
@@ -76,7 +79,7 @@ class ScopedOracle:
     def _unequal(self, node: int, landmarks: list[int], *, first: int = _NO_HOME) -> Iterator[tuple[int, int, int]]:
         """Yields (destination, metric, expected metric) for each wrong or missing route, that to `first` before the others.
 
-        For want of a home that reaches the node the destination is _NO_HOME.
+        For want of a home that reaches the node the destination is _NO_HOME, of routes to fill its scope, _TOO_FEW.
         """
         engine = self._mesh.engine(node)
         if engine is None or node in self._mesh.liars:
@@ -92,10 +95,10 @@ class ScopedOracle:
             metric = engine.metric(address) if address in next_hop or destination == node else INFINITY
             if metric != expected:
                 yield destination, metric, expected
-        is_out_of_reach = len(self._nearest[node]) == self._scope and self._scope < np.count_nonzero(
-            metrics != INFINITY
-        )
-        if is_out_of_reach and not engine.is_landmark and not self._is_at_home(engine):
+        reachable = int(np.count_nonzero(metrics != INFINITY))
+        if len(next_hop) + 1 < min(self._scope, reachable):
+            yield _TOO_FEW, INFINITY, 0
+        if self._scope < reachable and not engine.is_landmark and not self._is_at_home(engine):
             yield _NO_HOME, INFINITY, 0
 
     def _is_at_home(self, engine: RoutingEngine) -> bool:

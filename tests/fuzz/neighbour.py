@@ -82,7 +82,7 @@ def scoped_line() -> NodeNet:
     net = ready_line("abc")
     for host in net.hosts.values():
         scope = host.node.routing._scope
-        scope.is_limited, scope._least, scope._most = True, 1, 2
+        scope.is_limited, scope._least, scope._most, scope._uncut = True, 1, 2, 2
     return net
 
 

@@ -284,7 +284,7 @@ def test_a_hundred_thousand_pinned_nodes_fill_the_share_of_one_neighbour() -> No
 
 def test_a_hundred_thousand_landmarks_push_out_none_that_is_known() -> None:
     table = RouteTable(OWN.address, announce(OWN, SETTINGS, 1 << 16), now=0.0)
-    scope = Scope(table, 64)
+    scope = Scope(table, 64, keeps=lambda _: False)
     announcement = announce(FAR, SETTINGS, 1 << 16, LANDMARK)
     for number in range(MANY):
         scope.learned(Destination(made_up(number), announcement, 0, 0.0, []))

@@ -12,10 +12,10 @@ from sim.net.node_net import NodeNet
 
 
 def limit_tables(net: NodeNet, nodes: int) -> None:
-    """Has the tables of all hosts, which have just been added, hold so many nodes as the nearest."""
+    """Has the tables of all hosts, which have just been added, hold so many nodes."""
     for host in net.hosts.values():
-        engine = host.node.routing
-        engine._scope._least, engine._scope._most, engine._scope.is_limited = nodes, nodes + nodes // 4, True
+        engine, scope = host.node.routing, host.node.routing._scope
+        scope._least, scope._most, scope._uncut, scope.is_limited = nodes, nodes + nodes // 4, nodes + nodes // 2, True
         quick = replace(engine.landmarks._parameters, landmark_after_s=0.0, landmark_wait_s=0.5)
         engine.landmarks._parameters = quick
 

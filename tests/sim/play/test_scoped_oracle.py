@@ -57,6 +57,19 @@ def test_a_wrong_or_missing_route_in_scope_is_counted_and_named(stage: Stage) ->
         assert next(oracle._unequal(5, [], first=one))[0] == one
 
 
+def test_a_node_with_fewer_routes_than_its_scope_has_places_is_not_right(stage: Stage) -> None:
+    mesh, oracle = stage.mesh, stage.oracle
+    assert isinstance(oracle, ScopedOracle)
+    node = next(node for node in oracle._judged if len(mesh.tables[mesh.address(node)]) + 1 < NODES)
+    engine = mesh.engine(node)
+    assert engine is not None
+    too_few = {"node": node, "destination": -2, "metric": INFINITY, "expected": 0}
+    oracle._scope = len(engine.forwarding.next_hop) + 1
+    assert too_few not in oracle.mismatches()[1]
+    engine.forwarding.next_hop.popitem()
+    assert too_few in oracle.mismatches()[1]
+
+
 def test_a_node_is_wrong_while_any_of_its_routes_is_and_right_again_with_the_last_one(stage: Stage) -> None:
     mesh, oracle = stage.mesh, stage.oracle
     assert isinstance(oracle, ScopedOracle)
