@@ -22,7 +22,7 @@ LEAF, MOVER = "x", "y"  # the leaf is the shortest way across the ring for many;
 K: Final = 4
 MOST_ROUTES: Final = (
     2 * K + len(LANDMARKS) + 4
-)  # a quarter more than K, landmarks, and who is pinned on the way to its homes
+)  # half as many again as K, neighbours, landmarks, and who is pinned on the way to its homes
 REACHED_SECONDS: Final = 90.0  # until the last of a hundred sessions answers, on a busy machine
 UNREACHABLE: Final = 4  # exit status
 
