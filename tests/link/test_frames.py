@@ -297,6 +297,25 @@ def test_the_acknowledgement_of_a_lone_frame_is_in_time_without_any_other_call(l
     assert lab.now - sent_at == pytest.approx(DELAY_S + 0.020)
 
 
+def test_an_owner_is_told_of_a_deadline_once_and_of_none_that_is_later(lab: LinkLab) -> None:
+    frames, armed = lab.link("a").frames, lab.ends["a"].armed
+    due_at = frames.due_at - 0.001
+    armed.clear()
+    for deadline in (due_at, due_at, due_at + 0.001):
+        frames.arm(deadline)
+    assert armed == [due_at]
+
+
+def test_another_owner_is_told_of_the_deadline_first_and_the_one_before_of_none(lab: LinkLab) -> None:
+    frames, armed = lab.link("a").frames, lab.ends["a"].armed
+    told: list[float] = []
+    armed.clear()
+    later = frames.due_at + 1
+    frames.rearm(told.append, later)
+    frames.arm(later - 0.5)
+    assert (told, armed) == ([later, later - 0.5], [])
+
+
 # -- bytes -------------------------------------------------------------------------------------------------------------
 
 

@@ -12,16 +12,17 @@ from mycelium.crypto.primitives import Primitives
 from mycelium.identity import Identity
 from mycelium.limits import SharedRate
 from mycelium.link.causes import not_proved, wrongly_proved
+from mycelium.link.frames import HEAD_BYTES
 from mycelium.link.key_proofs import PROVED_WITHIN_S, WANTED_AGAIN_S
 from mycelium.link.link import LinkState
 from mycelium.link.path.path import Path
 from mycelium.link.probes import Probes
 from mycelium.timing import SharedBucket
-from mycelium.wire.datagram import FRAME, SIZE_PROBE
-from mycelium.wire.frame import CLOSE_LEAVING
+from mycelium.wire.datagram import FRAME, SIZE_PROBE, TAG_BYTES
+from mycelium.wire.frame import CLOSE_LEAVING, FRAME_HEADER, PROOF
 from mycelium.wire.key_proof import PROOF_BYTES, PROOF_PARTS, ProofAccepted, ProofPart, ProofWanted, part_range
 from sim.net.repeatable_crypto import RepeatablePrimitives
-from tests.link.lab import DELAY_S, LinkLab
+from tests.link.lab import DELAY_S, LinkLab, endpoint
 
 PARTS_BYTES = (500, 560)  # of the datagrams that carry a part
 
@@ -428,3 +429,60 @@ def test_new_keys_are_not_used_before_the_proofs_of_both_ends_are_accepted() -> 
     assert keypairs.sending is old
     lab.drop = lambda source, destination, datagram: False
     lab.run(1, until=lambda: keypairs.sending is not old)
+
+
+def test_what_is_said_of_proofs_wants_no_acknowledgement() -> None:
+    lab = LinkLab()
+    lab.settle(1)
+    a = lab.link("a")
+    assert a.paths.active.liveness.silent_since == inf
+    lab.act(a.proofs._send, a.keypairs.sending, ProofAccepted())
+    assert a.paths.active.liveness.silent_since == inf
+
+
+def test_a_frame_under_keys_that_are_not_in_use_acknowledges_nothing_and_is_counted() -> None:
+    lab = lab_of("a")
+    lab.settle(SIMULTANEOUS_S + 1)
+    lab.shake_hands("b")
+    lab.run(DELAY_S)
+    lab.sent.clear()
+    ours, theirs = ([*lab.link(name).keypairs.by_index.values()][-1] for name in "ba")
+    path = lab.link("b").paths.active
+    before, counter = path.tx_bytes, ours.sealing.counter
+    assert ours is not lab.link("b").keypairs.sending
+    lab.act(lab.link("b").proofs._send, ours, ProofAccepted())
+    [(_, _, datagram)] = lab.sent
+    assert path.tx_bytes - before == len(datagram)
+    plain = bytearray(len(datagram) - HEAD_BYTES - TAG_BYTES)
+    assert theirs.opening.open_into(counter, datagram[HEAD_BYTES:], datagram[:HEAD_BYTES], plain)
+    assert FRAME_HEADER.unpack_from(plain) == (PROOF, path.number, 0, 0)
+
+
+def test_a_neighbour_that_owes_a_proof_has_message_3_and_keeps_its_keys_alive() -> None:
+    lab = lab_of("a")
+    lab.drop = lambda source, destination, datagram: is_part(datagram)
+    keypair, counters = lab.link("a").keypairs.sending, lab.ends["a"].counters
+    has_arrived = [keypair.message_3 is None]
+    lab.run(1, until=lambda: counters.frames_unproved > 0)
+    has_arrived.append(keypair.message_3 is None)
+    assert (has_arrived, counters.frames_unproved) == ([False, True], 1)
+    assert keypair.last_opened == lab.now > keypair.established
+
+
+def test_a_chunk_that_comes_twice_is_not_held_where_a_proof_is_owed() -> None:
+    lab = lab_of("a")
+    lab.settle(SIMULTANEOUS_S + 1)
+    lab.drop = lambda source, destination, datagram: is_part(datagram)
+    lab.shake_hands("b")
+    lab.run(DELAY_S)
+    ours, theirs = ([*lab.link(name).keypairs.by_index.values()][-1] for name in "ab")
+    lab.link("b").frames.send_under(theirs)
+    lab.cut("b", "a")
+    lab.sent.clear()
+    lab.send("b", bytes(20_000))
+    *chunks, last = [datagram for _, _, datagram in lab.sent]
+    unproved = lab.ends["a"].counters.frames_unproved
+    for burst, size in ((last, len(last)), (b"".join((*chunks, chunks[0])), len(chunks[0]))):
+        lab.ends["a"].receive(endpoint("b"), burst, size)
+    assert lab.ends["a"].counters.frames_unproved == unproved + 1
+    assert (ours.reassembly.held_bytes, lab.heard("a")) == (0, [])
