@@ -1,17 +1,18 @@
 """Scope: which rows a node uses and tells of, so that its table does not grow with the network.
 
 In scope are as many nodes as `RoutingParameters.scope` says, all landmarks, and nodes that are pinned here. Neighbours share
-a quarter of the places, by turns: each has those in scope that it has brought for longest, neighbours and nodes that are talked
-to before all others, and one that brings fewer leaves its places to the rest. So whoever makes up nodes takes no place of those
-that others bring, however near he says they are. All other places are those of the nearest, this node and landmarks included.
+a quarter of the places, by turns, where there are SHARES_FROM or more: each has those in scope that it has brought for longest,
+neighbours and nodes that are talked to before all others, and one that brings fewer leaves its places to the rest. So whoever
+makes up nodes takes no place of those that others bring, however near he says they are. All other places are those of the
+nearest, this node and landmarks included.
 
 Any other row is treated as if its metric were infinite, which RFC 8966 (section 3.5.2) leaves to a node, and which makes no
 loop: what a node does not advertise, nobody can derive a route from. The nodes on the shortest path to one of the nearest have
 it among their nearest too.
 
-While nothing is out of scope, half as many nodes again are taken; later up to a quarter more, and then all places are given
-anew. So there is room for all that one neighbour tells, and it is the liar's neighbours who decide which of his nodes are too
-many. In a network of no more nodes nothing is ever out of scope.
+While nothing is out of scope, half as many nodes again are taken where places are shared; else, and later, up to a quarter
+more, and then all places are given anew. So there is room for all that one neighbour tells, and it is the liar's neighbours who
+decide which of his nodes are too many. In a network of no more nodes nothing is ever out of scope.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,19 @@ from mycelium.wire.distance import INFINITY
 
 EVERYBODY: Final = -1  # all bits
 SHARED: Final = 4  # one of so many places is given to what a neighbour has brought for long
+# Places: of fewer, each neighbour's share would protect hardly anybody, while paths to it are longer and change more often.
+SHARES_FROM: Final = 512
 _NO_CUTOFF: Final = (INFINITY, b"")
+
+
+def shared_places(nodes: int) -> int:
+    """Returns how many places of a scope neighbours share."""
+    return nodes // SHARED if nodes >= SHARES_FROM else 0
+
+
+def uncut_places(nodes: int) -> int:
+    """Returns how many nodes are taken into a scope while nothing is out of it."""
+    return nodes + nodes // (2 if shared_places(nodes) else 4)
 
 
 class Scope:
@@ -40,6 +53,7 @@ class Scope:
         "_least",
         "_most",
         "_near",
+        "_shared",
         "_table",
         "_uncut",
         "is_cutting",
@@ -54,7 +68,8 @@ class Scope:
         self._keeps = keeps  # tells whether a node is talked to
         self._least = nodes
         self._most = nodes + nodes // 4
-        self._uncut = nodes + nodes // 2  # so many are taken while nothing is out of scope
+        self._uncut = uncut_places(nodes)
+        self._shared = shared_places(nodes)
         self._near = 0  # rows that are near
         self._cutoff = _NO_CUTOFF  # metric and node of the last of the nearest
         self._full: set[bytes] = set()  # neighbours that bring more than their share; never iterated
@@ -80,7 +95,9 @@ class Scope:
         """Tells whether a row has one of the places with a route of this metric, of the neighbour in a slot."""
         if metric < self._cutoff[0] or (metric, row.node) <= self._cutoff:
             return True
-        return metric < INFINITY and (row.shared or self._table.addresses[slot] not in self._full)
+        if not self._shared or metric == INFINITY:
+            return False
+        return row.shared or self._table.addresses[slot] not in self._full
 
     def receivers(self, row: Destination) -> int:
         """Returns the neighbours (bits) that are told of a row in scope: all, or those its pins lead to; none by a leaf."""
@@ -124,22 +141,22 @@ class Scope:
         self.is_cutting = len(finite) > (self._most if self.is_cutting else self._uncut)
         self._cutoff = _NO_CUTOFF
         if self.is_cutting:
-            left = nodes - self._share(finite, nodes // SHARED)
+            left = nodes - (self._share(finite) if self._shared else 0)
             self._cutoff = nsmallest(left, ((row.metric, row.node) for row in finite if not row.shared))[-1]
         for row in self._table.rows.values():
             row.near = self._is_near(row, row.metric, row.selected)
         self._near = sum(row.near for row in finite)
         return [row for row, told in zip(finite, before, strict=True) if self._wanting(row) != told]
 
-    def _share(self, finite: list[Destination], places: int) -> int:
-        """Gives places to the neighbours by turns; returns how many are taken."""
+    def _share(self, finite: list[Destination]) -> int:
+        """Gives the shared places to the neighbours by turns; returns how many are taken."""
         by_slot: list[list[Destination]] = [[] for _ in self._table.slots]
         for row in self._table.rows.values():  # those known longest first
             row.shared = False
         for row in finite:
             if row.selected >= 0:
                 by_slot[row.selected].append(row)
-        share = _equal_share([len(brought) for brought in by_slot], places)
+        share = _equal_share([len(brought) for brought in by_slot], self._shared)
         self._full = {self._table.addresses[slot] for slot, brought in enumerate(by_slot) if len(brought) > share}
         taken = 0
         for brought in by_slot:

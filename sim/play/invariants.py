@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from mycelium.identity import subnet_of
 from mycelium.limits import DESTINATIONS, LINKS, PENDING_REQUESTS
+from mycelium.routing.scope import uncut_places
 
 from ..net.mesh import Mesh
 
@@ -97,7 +98,7 @@ def check_tables(mesh: Mesh) -> None:
 
 def _most_in_use(mesh: Mesh, sizes: dict[str, int]) -> int:
     """Returns how many routes a node may use: those that have places, to landmarks, neighbours, and what is pinned at it."""
-    return mesh.scope + mesh.scope // 2 + sizes["neighbours"] + sizes["landmarks"] + sizes["pins"]
+    return uncut_places(mesh.scope) + sizes["neighbours"] + sizes["landmarks"] + sizes["pins"]
 
 
 def check_owners(mesh: Mesh) -> None:

@@ -1,8 +1,8 @@
 """The oracle of a mesh that has more nodes than its tables hold: what is in scope at a sample of nodes, never all pairs.
 
-A node is right that has exact routes to the nearest nodes, which have three quarters of the places in its scope, and to all
-landmarks; that has routes to as many nodes as its scope has places, exact or not; and that has a home that reaches it if it is
-no landmark itself.
+A node is right that has exact routes to the nearest nodes, which have all places in its scope that neighbours do not share,
+and to all landmarks; that has routes to as many nodes as its scope has places, exact or not; and that has a home that reaches
+it if it is no landmark itself.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from mycelium.routing.engine import RoutingEngine
-from mycelium.routing.scope import SHARED
+from mycelium.routing.scope import shared_places
 from mycelium.wire.distance import INFINITY
 
 from ..net.mesh import Mesh
@@ -56,7 +56,7 @@ class ScopedOracle:
 
     def _nearest_of(self, metrics: Metrics, rank: NDArray[np.intp]) -> list[int]:
         """Returns the nodes that are nearest by metric, then by address, the node itself included, that surely have places."""
-        order = np.lexsort((rank, metrics))[: self._scope - self._scope // SHARED]
+        order = np.lexsort((rank, metrics))[: self._scope - shared_places(self._scope)]
         return [int(node) for node in order if metrics[node] != INFINITY]
 
     def converged(self) -> int:

@@ -132,7 +132,7 @@ def test_a_waypoint_behind_which_nothing_answers_is_left() -> None:
 
 def test_a_leaf_that_was_chosen_as_a_waypoint_carries_nothing_and_is_not_chosen_again() -> None:
     net = ring(across_s=0.001, leaves="x")
-    one, other = "a", "k"
+    one, other = "b", "k"
     assert best_of(net, one, other) == net.hosts["x"].address
     deliver(net, one, other)
     assert talk(net, one, other, 9.0) <= 4

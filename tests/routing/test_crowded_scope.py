@@ -26,6 +26,14 @@ A, B, V, P, LIAR, OTHER_LIAR, NEWCOMER = range(1, 8)
 SMALL: Final = replace(QUICK, scope=16)  # twelve for the nearest, this node too; 24 before any is out of scope
 
 
+@pytest.fixture(autouse=True, scope="module")
+def shares() -> Iterator[None]:
+    """Has neighbours share places of small scopes too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mycelium.routing.scope.SHARES_FROM", 0)
+        yield
+
+
 class CrowdedMesh:
     """Engines that hear each other after a step of time, and liars that none of them hears tell the truth."""
 

@@ -15,7 +15,8 @@ def limit_tables(net: NodeNet, nodes: int) -> None:
     """Has the tables of all hosts, which have just been added, hold so many nodes."""
     for host in net.hosts.values():
         engine, scope = host.node.routing, host.node.routing._scope
-        scope._least, scope._most, scope._uncut, scope.is_limited = nodes, nodes + nodes // 4, nodes + nodes // 2, True
+        scope._least, scope._most, scope._uncut, scope.is_limited = nodes, nodes + nodes // 4, nodes + nodes // 4, True
+        scope._shared = 0
         quick = replace(engine.landmarks._parameters, landmark_after_s=0.0, landmark_wait_s=0.5)
         engine.landmarks._parameters = quick
 
