@@ -486,3 +486,17 @@ def test_a_chunk_that_comes_twice_is_not_held_where_a_proof_is_owed() -> None:
         lab.ends["a"].receive(endpoint("b"), burst, size)
     assert lab.ends["a"].counters.frames_unproved == unproved + 1
     assert (ours.reassembly.held_bytes, lab.heard("a")) == (0, [])
+
+
+def test_frames_before_a_proof_are_not_asked_for_again_once_it_is_taken() -> None:
+    lab = lab_of("a")
+    lab.settle(SIMULTANEOUS_S + 1)
+    old = lab.link("a").keypairs.sending
+    lab.shake_hands("b")
+    lab.run(1, until=lambda: lab.link("b").keypairs.sending is not old and lab.link("a").keypairs.sending is not old)
+    for _ in range(20):
+        lab.send("b", b"x")
+        lab.run(0.01)
+    lab.run(1)
+    assert lab.ends["b"].counters.repair_ranges_refused == 0
+    assert lab.link("a").keypairs.sending.gaps.is_clean
