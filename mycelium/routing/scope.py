@@ -81,15 +81,15 @@ class Scope:
 
     def holds(self, row: Destination) -> bool:
         """Tells whether a row is in scope. A neighbour always is, though others need not be told of it."""
-        return not self.is_cutting or row.near or self._is_special(row.node) or row.node in self._table.by_address
+        return not self.is_cutting or row.near or self._is_special(row.node)
 
     def would_hold(self, row: Destination, metric: int, slot: int) -> bool:
         """Tells whether a row would be in scope with a route of another metric, of the neighbour in a slot."""
-        is_near = self._is_near(row, metric, slot)
-        return is_near or self._is_special(row.node) or row.node in self._table.by_address
+        return self._is_near(row, metric, slot) or self._is_special(row.node)
 
     def _is_special(self, node: bytes) -> bool:
-        return node in self.landmarks or node in self.pins.by_node
+        """Tells whether a node is in scope without a place."""
+        return node in self.landmarks or node in self.pins.by_node or node in self._table.by_address
 
     def _is_near(self, row: Destination, metric: int, slot: int) -> bool:
         """Tells whether a row has one of the places with a route of this metric, of the neighbour in a slot."""
