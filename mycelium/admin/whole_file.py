@@ -5,6 +5,9 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
+
+PUBLIC: Final = 0o644  # mode of a file without secrets
 
 
 def replace_whole(path: Path, data: bytes, *, mode: int) -> None:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _FOR_STDIN: Final = "-"
 _LONGEST: Final = 10_000  # characters read of standard input
 _HOSTS_FILE: Final = Path("/etc/hosts")
-_CONFIG_MODE: Final = 0o644  # no secret is in it, and the service reads it as another user
 _LINKED_S: Final = 15.0  # for the daemon to start and to reach the member
 _LOOK_AGAIN_S: Final = 0.2
 
@@ -124,7 +123,7 @@ def _ask(uri: "JoinUri", identity: "Identity") -> "JoinAnswer":
 def _write(places: _Places, uri: "JoinUri", answer: "JoinAnswer", name: str) -> None:
     """Writes what the daemon needs; the configuration last, since with it this host counts as a node."""
     from mycelium.admin.config_text import config_text
-    from mycelium.admin.whole_file import replace_whole
+    from mycelium.admin.whole_file import PUBLIC, replace_whole
 
     has_key = any(answer.network_key)
     if has_key:
@@ -142,7 +141,7 @@ def _write(places: _Places, uri: "JoinUri", answer: "JoinAnswer", name: str) -> 
     )
     try:
         places.config_file.parent.mkdir(parents=True, exist_ok=True)
-        replace_whole(places.config_file, text.encode(), mode=_CONFIG_MODE)
+        replace_whole(places.config_file, text.encode(), mode=PUBLIC)  # the service reads it as another user
     except OSError as error:
         raise LocalError(f"cannot write {places.config_file}: {error.strerror}") from error
     if places.is_service and runs_systemd():

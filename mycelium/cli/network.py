@@ -115,7 +115,7 @@ def remove(root: Path, member: str) -> None:
     """Put a member out, and all whom it has invited. It writes what is to be told to any member by 'mycelium network tell'."""
     from mycelium.admin.network_root import read_root, write_root
     from mycelium.admin.removals_file import removals_text
-    from mycelium.admin.whole_file import replace_whole
+    from mycelium.admin.whole_file import PUBLIC, replace_whole
 
     try:
         address = IPv6Address(member).packed
@@ -126,7 +126,7 @@ def remove(root: Path, member: str) -> None:
     write_root(root, known)
     path = root.with_name(f"{root.name}.removed")
     try:
-        replace_whole(path, removals_text(removals).encode("ascii"), mode=0o644)
+        replace_whole(path, removals_text(removals).encode("ascii"), mode=PUBLIC)
     except OSError as error:
         raise LocalError(f"cannot write {path}: {error.strerror}") from error
     click.echo(f"to put it out: 'mycelium network tell {path}' at any member; the file is no secret")

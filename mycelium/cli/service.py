@@ -61,13 +61,15 @@ def runs_systemd() -> bool:
 
 def install_service() -> None:
     """Installs the service with its user, and starts it, anew if it runs; raises LocalError."""
+    from mycelium.admin.whole_file import PUBLIC, replace_whole
+
     _require_systemd()
     text = "" if PACKAGED_UNIT_FILE.exists() else unit_text(_program())
     make_user()
     if text:
-        UNIT_FILE.write_text(text, encoding="utf-8")
+        replace_whole(UNIT_FILE, text.encode(), mode=PUBLIC)
         if POLKIT_RULES.is_dir():
-            (POLKIT_RULES / RULE_FILE).write_text(POLKIT_RULE, encoding="utf-8")
+            replace_whole(POLKIT_RULES / RULE_FILE, POLKIT_RULE.encode(), mode=PUBLIC)
     _do("systemctl", "daemon-reload")
     _do("systemctl", "enable", NAME)
     _do("systemctl", "restart", NAME)
