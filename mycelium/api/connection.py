@@ -124,7 +124,7 @@ class ApiConnection(asyncio.StreamReaderProtocol):
     async def _write(self, events: Iterable[h11.Event]) -> None:
         """Sends a part of an answer; raises TimeoutError if the caller does not read it."""
         self._connections.used(self)
-        # In one segment: TCP would keep the second until the caller has acknowledged the first, which takes 40 ms.
+        # In one call and one segment.
         self._writer.write(b"".join(self._http.send(event) or b"" for event in events))
         self.is_answering = False
         async with asyncio.timeout(IDLE_SECONDS):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mycelium.admin.api_address import ApiAddress
+from mycelium.api.listener import open_listener
 from mycelium.api.server import ApiServer
 from mycelium.errors import DeviceError, DiskError
 from tests.api.support import LOOPBACK, FakeNode, serving, start_and_stop, unix
@@ -24,6 +25,16 @@ def test_only_the_owner_may_open_the_socket_and_its_file_goes_with_the_daemon(tm
 
     asyncio.run(run())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_of_an_answer_do_not_wait_for_each_other() -> None:
+    with (
+        open_listener(LOOPBACK, "--api-addr") as listener,
+        socket.create_connection(listener.getsockname()),
+    ):
+        listener.settimeout(PATIENCE_S)
+        with listener.accept()[0] as accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_the_socket_file_of_a_dead_daemon_is_replaced(tmp_path: Path) -> None:
