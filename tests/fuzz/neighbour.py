@@ -78,11 +78,11 @@ def member_line() -> NodeNet:
 
 
 def scoped_line() -> NodeNet:
-    """Returns a line of nodes whose tables have room for one other, but for landmarks and pins."""
+    """Returns a line of nodes whose tables have room for one other, which neighbours share, but for landmarks and pins."""
     net = ready_line("abc")
     for host in net.hosts.values():
         scope = host.node.routing._scope
-        scope.is_limited, scope._least, scope._most, scope._uncut = True, 1, 2, 2
+        scope.is_limited, scope._least, scope._most, scope._uncut, scope._shared = True, 2, 2, 2, 1
     return net
 
 
