@@ -6,6 +6,7 @@ Links and end-to-end sessions extend it. A rekey adds a keypair; the old one sti
 from math import inf
 from typing import Final
 
+from mycelium.channel.awaited_proof import AwaitedProof
 from mycelium.crypto.handshake import AgreedKeys
 
 REKEY_AFTER_S: Final = 15 * 60.0
@@ -18,15 +19,20 @@ class Keypair:
     """Both keys, the index that each end gave them, and when they were agreed and last used."""
 
     __slots__ = (
+        "accepted_by",
+        "awaited",
         "established",
         "is_initiator",
         "last_opened",
         "local_index",
         "opening",
         "peer_exchange_key",
+        "proof",
         "remote_index",
         "sealing",
         "secrets",
+        "shown_at",
+        "transcript",
     )
 
     def __init__(self, keys: AgreedKeys, *, now: float) -> None:
@@ -39,6 +45,16 @@ class Keypair:
         self.is_initiator = keys.is_initiator  # of the handshake
         self.established = now
         self.last_opened = now
+        self.transcript = keys.transcript
+        self.awaited: AwaitedProof | None = None  # of the other end: before it nothing else under this keypair counts
+        self.proof = b""  # of this node, once it is wanted
+        self.shown_at = -inf
+        self.accepted_by = -inf  # this node seals nothing else under it until then, unless its proof is accepted before
+
+    @property
+    def is_settled(self) -> bool:
+        """Tells whether neither end waits for a proof of the other."""
+        return self.awaited is None and self.accepted_by == -inf
 
     def initiator_key(self, own_exchange_key: bytes) -> bytes:
         """Returns the X25519 key of the end that started the handshake."""

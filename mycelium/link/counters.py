@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+from mycelium.channel.key_proofs import KeyProofCounters
 from mycelium.counters import counter, drops
 
 
 @dataclass(slots=True)
-class LinkCounters:
+class LinkCounters(KeyProofCounters):
     """Totals over all links since the node started."""
 
     frames_malformed: int = drops("Malformed frames and control messages from neighbours, dropped.")
@@ -23,10 +24,6 @@ class LinkCounters:
     repair_bytes_resent: int = counter("Bytes resent to neighbours that requested them.")
     repair_ranges_refused: int = counter("Ranges of frames that neighbours requested and did not get.")
     frames_unproved: int = drops("Frames dropped: under keys for which the neighbour has not proved its ML-DSA key.")
-    key_proofs_shown: int = counter("Proofs of this node's ML-DSA key made for neighbours that wanted one.")
-    key_proofs_taken: int = counter("Proofs of their ML-DSA keys that neighbours have shown.")
-    key_proofs_refused: int = counter("Proofs of ML-DSA keys refused: of another key or handshake.")
-    key_proofs_over_budget: int = counter("Proofs of this node's ML-DSA key not made: too many are wanted.")
 
 
 @dataclass(slots=True)

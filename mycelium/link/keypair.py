@@ -1,13 +1,11 @@
 """The keypair of a link, with the receiving state that belongs to it."""
 
-from math import inf
 from typing import Final
 
 from mycelium.channel.byte_budget import ByteBudget
 from mycelium.channel.keypair import Keypair
 from mycelium.crypto.keys import OpeningKey, SealingKey
 from mycelium.crypto.replay import AscendingOnly
-from mycelium.link.awaited_proof import AwaitedProof
 from mycelium.link.chunk_tags import ChunkTags
 from mycelium.link.counters import LinkCounters
 from mycelium.link.handshakes import Completed
@@ -23,20 +21,15 @@ class LinkKeypair(Keypair):
     """One keypair of a link. An initiator keeps `message_3` until it has opened a frame of the neighbour."""
 
     __slots__ = (
-        "accepted_by",
-        "awaited",
         "endpoint",
         "gaps",
         "marked",
         "message_3",
         "message_3_due",
-        "proof",
         "reassembly",
         "sent_tags",
-        "shown_at",
         "size_probe_opening",
         "size_probe_sealing",
-        "transcript",
     )
 
     def __init__(
@@ -53,16 +46,6 @@ class LinkKeypair(Keypair):
         self.size_probe_opening = OpeningKey(self.opening.cipher, AscendingOnly())
         self.message_3 = completed.message_3
         self.message_3_due = now + MESSAGE_3_AGAIN_S
-        self.transcript = completed.keys.transcript
-        self.awaited: AwaitedProof | None = None  # of the neighbour: before it nothing else under this keypair counts
-        self.proof = b""  # of this node, once it is wanted
-        self.shown_at = -inf
-        self.accepted_by = -inf  # this node seals nothing else under it until then, unless its proof is accepted before
-
-    @property
-    def is_settled(self) -> bool:
-        """Tells whether neither end waits for a proof of the other."""
-        return self.awaited is None and self.accepted_by == -inf
 
     def close(self) -> None:
         """Gives back what is held of frames that are incomplete or wait for others."""

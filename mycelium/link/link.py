@@ -36,7 +36,7 @@ from mycelium.link.events import (
 )
 from mycelium.link.frames import FRAME_HEADER_BYTES, Frames
 from mycelium.link.handshakes import Completed
-from mycelium.link.key_proofs import KeyProofs
+from mycelium.link.key_proofs import LinkProofs
 from mycelium.link.keypair import LinkKeypair
 from mycelium.link.keypairs import Keypairs
 from mycelium.link.path.liveness import PathState
@@ -128,7 +128,7 @@ class Link:
         self._probes = Probes(self.frames, entropy=entropy)
         self._control = ControlStream(self.frames, budgets.intake_of(self.address, now=now), new_stream=new_stream)
         self.costing = LinkCost(now=now)
-        self.proofs = KeyProofs(self.frames, self._probes, prover, budgets, self.address, wanted_proof, now=now)
+        self.proofs = LinkProofs(self.frames, self._probes, prover, budgets, self.address, wanted_proof, now=now)
         self.network_changed(now=now)
 
     # -- what others read ----------------------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ class Link:
             elif kind == REPAIR:
                 self._take_repair_request(body, now=now)
             elif kind == PROOF:
-                if self.proofs.take(keypair, body, now=now):
+                if self.proofs.take_frame(keypair, body, now=now):
                     self._events.append(KeyProved(self.name))
             elif kind == RATE:
                 self.frames.budget.slow(read_rate(body), now=now)

@@ -6,14 +6,14 @@ from math import inf
 
 import pytest
 
+from mycelium.channel.key_proofs import PROVED_WITHIN_S, WANTED_AGAIN_S
+from mycelium.channel.proof_causes import not_proved, wrongly_proved
 from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
 from mycelium.crypto.key_proof import KeyProver
 from mycelium.crypto.primitives import Primitives
 from mycelium.identity import Identity
 from mycelium.limits import SharedRate
-from mycelium.link.causes import not_proved, wrongly_proved
 from mycelium.link.frames import HEAD_BYTES
-from mycelium.link.key_proofs import PROVED_WITHIN_S, WANTED_AGAIN_S
 from mycelium.link.link import LinkState
 from mycelium.link.path.path import Path
 from mycelium.link.probes import Probes
@@ -307,7 +307,7 @@ def test_signatures_are_not_made_beyond_the_budget() -> None:
     lab.run(0.1)
     lab.mend()
     lab.run(0.3)  # message 3 has come again, and the proof is not yet wanted again
-    budget = lab.link("b").proofs._budgets.proofs_of_all = SharedBucket(
+    budget = lab.link("b").proofs._of_all = SharedBucket(
         SharedRate(1, at_once=1, little_per_second=1, little_at_once=1), keys=2, now=lab.now
     )
     assert budget.take(b"another", now=lab.now)

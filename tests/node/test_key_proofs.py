@@ -2,9 +2,9 @@
 
 import pytest
 
+from mycelium.channel.proof_causes import not_proved, wrongly_proved
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.identity import Identity
-from mycelium.link.causes import not_proved, wrongly_proved
 from mycelium.node.event_kind import EventKind
 from sim.net.network import url_of
 from sim.net.node_net import NamedHost, NodeNet

@@ -2,7 +2,7 @@
 
 import random
 
-from mycelium.link.awaited_proof import AwaitedProof
+from mycelium.channel.awaited_proof import AwaitedProof
 from mycelium.wire.key_proof import PROOF_BYTES, PROOF_PARTS, ProofPart, part_range
 
 
