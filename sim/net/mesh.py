@@ -17,6 +17,7 @@ from mycelium.routing.metric import link_cost
 from mycelium.wire.announcement import Announcement
 
 from .events import EventHeap
+from .kinds import KindCount
 from .link import LinkModel, SimLink
 from .run_log import RunLog
 
@@ -53,6 +54,7 @@ class Mesh(ABC):
         self.epochs: dict[int, int] = {}  # the newest epoch of each node
         self.liars: dict[int, str] = {}  # node -> how it lies
         self.last_activity = 0.0  # when routing last sent anything but digests
+        self.kinds: KindCount | None = None  # counts what engines send, while anybody wants to know
         self.tables: dict[bytes, dict[bytes, bytes]] = {}  # by address of a running node: destination -> next hop
         self._link_defaults = link_defaults
 

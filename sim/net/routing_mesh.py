@@ -339,6 +339,8 @@ class RoutingMesh(Mesh):
     def _send(self, node: SimulatedNode, end: End, items: list[Item]) -> None:
         if node.index in self.liars:
             items = falsify(self.liars[node.index], items, node.address)
+        if self.kinds is not None and node.engine is not None:
+            self.kinds.add(items, node.engine)
         size = items_bytes(items)
         node.bytes_sent += batch_bytes(size)
         node.messages_sent += len(items)

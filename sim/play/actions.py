@@ -15,7 +15,7 @@ from ..net.routing_mesh import RoutingMesh
 from .choice import links_by_name, nodes_by_name, pairs, pairs_across
 from .hardships import cut_lane, nat, rebind, roam, saturate, starve, trace, uplinks
 from .nat_pairs import follow_pairs, join_pairs, roam_pairs, shortcuts
-from .stage import Stage
+from .stage import CHURN_SAMPLE_S, Stage
 from .talks import liars, talk
 
 ActionFunction = Callable[..., Iterator[None]]
@@ -51,13 +51,9 @@ def wait(stage: Stage, *, s: float) -> Iterator[None]:
 
 
 def idle(stage: Stage, *, minutes: float) -> Iterator[None]:
-    """Lets time pass and reports how much a quiet mesh sends meanwhile."""
-    s = 60 * minutes
-    stage.mark()
-    yield from stage.pass_time(s)
-    nodes = len(stage.mesh.tables)
-    stage.idle_bytes_per_s = round(stage.bytes_since_mark() / nodes / s, 2)
-    stage.act("idle", s=s, bytes_per_node_per_s=stage.idle_bytes_per_s)
+    """Lets time pass and reports what a quiet mesh sends meanwhile."""
+    stage.act("idle", s=60 * minutes)
+    yield from stage.measure_traffic("idle", stage.pass_time(60 * minutes))
     stage.mark()
 
 
@@ -225,18 +221,23 @@ def kill(stage: Stage, *, node: object = "random", count: int = 1) -> Iterator[N
 def churn(
     stage: Stage, *, share_per_minute: float = 0.01, minutes: float = 10.0, down_s: float = 1.0
 ) -> Iterator[None]:
-    """Restarts random nodes at a constant rate."""
+    """Restarts random nodes at a constant rate and reports what nodes send meanwhile."""
+    stage.act("churn", s=60 * minutes, share_per_minute=share_per_minute)
+    yield from stage.measure_traffic("churn", _churn(stage, share_per_minute, minutes, down_s))
+
+
+def _churn(stage: Stage, share_per_minute: float, minutes: float, down_s: float) -> Iterator[None]:
     nodes = len(stage.mesh.epochs)
     end = stage.mesh.now + 60 * minutes
     while True:
         gap = stage.dice.expovariate(share_per_minute * nodes / 60)
         if stage.mesh.now + gap >= end:
             break
-        yield from stage.pass_time(gap)
+        yield from stage.pass_time(gap, sample_s=CHURN_SAMPLE_S)
         running = list(stage.mesh.running())
         if len(running) > nodes / 2:
             _restart(stage, stage.dice.choice(running), down_s)
-    yield from stage.pass_time(end - stage.mesh.now)
+    yield from stage.pass_time(end - stage.mesh.now, sample_s=CHURN_SAMPLE_S)
 
 
 def join(stage: Stage, *, nodes: int = 1, links: int = 2, host: object = None, spread_s: float = 0.0) -> Iterator[None]:

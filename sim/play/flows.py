@@ -128,10 +128,17 @@ class FlowWatch:
 
     def check(self) -> None:
         """Checks for black holes: flows in a long outage although the mesh has a path; raises InvariantBroken."""
-        out = [flow for flow in self.flows if flow.since is not None]
-        if not out:
+        mesh, now = self._mesh, self._mesh.now
+        out = []
+        for flow in self.flows:
+            if flow.since is not None:
+                flow.is_parted = mesh.engine(flow.source) is None or mesh.engine(flow.destination) is None
+                if flow.is_parted:
+                    flow.reachable_since = now
+                else:
+                    out.append(flow)
+        if not out:  # the graph of a large mesh is not made for nothing
             return
-        now = self._mesh.now
         component: dict[int, int] = {}
         for number, nodes in enumerate(networkx.connected_components(self._usable_graph())):
             component.update(dict.fromkeys(nodes, number))

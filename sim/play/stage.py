@@ -21,8 +21,10 @@ from .nat_pair import NatPair
 from .oracle import Oracle
 from .pings import PingTraffic
 from .scoped_oracle import ScopedOracle
+from .sent import SentWatch
 
 SAMPLE_S: Final = 0.05  # interval of samples while the mesh changes
+CHURN_SAMPLE_S: Final = 5.0  # the same while it changes all the time: the oracle computes paths anew for each
 REST_S: Final = 5.0  # interval of samples while all metrics are right
 QUIET_S: Final = 0.25  # a mesh has settled after this time without messages other than digests
 STEADY_S: Final = 2.0  # a mesh whose messages go on has settled once all metrics were right for this time
@@ -48,7 +50,7 @@ class Stage:
         self.nat_pairs: list[NatPair] = []  # nodes that look for ways to each other
         self.severed: list[tuple[int, int]] = []  # links that a partition has cut
         self.settled_s: list[float] = []  # how long each `settle` took
-        self.idle_bytes_per_s: float | None = None
+        self.bytes_per_s: dict[str, float] = {}  # that a node sends on average, by the action that measured it
         self.mismatches = 0
         self.pings: PingTraffic | None = None
         self._full_stride = stride
@@ -133,8 +135,16 @@ class Stage:
         if self._full_stride:
             self.loops.stride = self._full_stride
 
-    def pass_time(self, seconds: float) -> Iterator[None]:
-        """Lets virtual time pass."""
+    def measure_traffic(self, during: str, steps: Iterator[None]) -> Iterator[None]:
+        """Performs an action and reports what nodes send meanwhile."""
+        sent = SentWatch(self.mesh)
+        yield from steps
+        found = sent.end()
+        self.bytes_per_s[during] = found["mean"]
+        self.emit("traffic", t=self.mesh.now, during=during, **found)
+
+    def pass_time(self, seconds: float, *, sample_s: float = SAMPLE_S) -> Iterator[None]:
+        """Lets virtual time pass; `sample_s` is the least time between two looks at all metrics."""
         mesh = self.mesh
         end = mesh.now + seconds
         while mesh.now < end:
@@ -142,12 +152,13 @@ class Stage:
             tick = min(end, max(mesh.now + step_s, mesh.heap.next_time()))
             while not mesh.run(tick, events=EVENTS_AT_ONCE):
                 yield
-            self._look()
+            self._look(sample_s)
             yield
 
-    def _look(self) -> None:
+    def _look(self, sample_s: float) -> None:
         self.flows.check()
-        if self._links_changed or self.mesh.last_activity > self._sampled_at:
+        is_changed = self._links_changed or self.mesh.last_activity > self._sampled_at
+        if is_changed and self.mesh.now - self._sampled_at >= sample_s:
             self._sample()
 
     def _sample(self) -> None:

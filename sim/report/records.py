@@ -75,6 +75,16 @@ class TalkRecord(msgspec.Struct, frozen=True):
     wronged: int = 0  # honest nodes that one distrusts
 
 
+class TrafficRecord(msgspec.Struct, frozen=True):
+    """What nodes sent during an action, in bytes per second of one node; mean and kinds are of all nodes."""
+
+    during: str = "?"
+    mean: float = 0.0
+    p99: float = 0.0
+    max: float = 0.0
+    kinds: dict[str, float] = {}
+
+
 class NodeRecord(msgspec.Struct, frozen=True):
     """What one node did during the run."""
 
@@ -121,7 +131,6 @@ class SummaryRecord(msgspec.Struct, frozen=True):
     events: int | None = None
     messages: int | None = None
     bytes_per_node: float | None = None
-    idle_bytes_per_node_per_s: float | None = None
     loops: int | None = None
     metric_mismatches: int | None = None
     pairs_undelivered: int | None = None

@@ -23,6 +23,7 @@ from .records import (
     StretchRecord,
     SummaryRecord,
     TalkRecord,
+    TrafficRecord,
     ViolationRecord,
     WayRecord,
 )
@@ -45,6 +46,7 @@ class Report:
         "samples",
         "stretch",
         "talks",
+        "traffic",
         "unread",
         "violations",
         "ways",
@@ -57,6 +59,7 @@ class Report:
         self.outages: list[OutageRecord] = []
         self.ways: list[WayRecord] = []
         self.talks: list[TalkRecord] = []
+        self.traffic: list[TrafficRecord] = []
         self.nodes: list[NodeRecord] = []
         self.stretch: list[float] = []
         self.met: list[float] = []  # stretch once both ends have met
@@ -182,6 +185,7 @@ _TAKE: Final[dict[str, Callable[[Report, Mapping[str, object]], None]]] = {
     "outage": lambda report, record: report.outages.append(_read(record, OutageRecord)),
     "way": lambda report, record: report.ways.append(_read(record, WayRecord)),
     "talk": lambda report, record: report.talks.append(_read(record, TalkRecord)),
+    "traffic": lambda report, record: report.traffic.append(_read(record, TrafficRecord)),
     "node": lambda report, record: report.nodes.append(_read(record, NodeRecord)),
     "stretch": _take_stretch,
     "map": lambda report, record: setattr(report, "map", _read(record, MapRecord)),

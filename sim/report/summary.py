@@ -78,7 +78,7 @@ def number_rows(report: Report) -> list[Row]:
         ("parameters", parameters or None),
         ("routes in use by a node", _routes(report)),
         ("control traffic per node", kilobytes(summary.bytes_per_node)),
-        ("idle control traffic per node", rate(summary.idle_bytes_per_node_per_s)),
+        *_traffic_rows(report),
         ("control messages", count(summary.messages)),
         ("forwarding loops", count(summary.loops)),
         ("metrics unlike the oracle's", count(summary.metric_mismatches)),
@@ -91,6 +91,13 @@ def number_rows(report: Report) -> list[Row]:
         ("records passed over", count(report.unread) if report.unread else None),
     )
     return [(name, text) for name, text in rows if text is not None]
+
+
+def _traffic_rows(report: Report) -> Iterator[Row]:
+    for sent in report.traffic:
+        kinds = ", ".join(f"{kind} {rate(mean)}" for kind, mean in sent.kinds.items())
+        text = f"mean {rate(sent.mean)}, p99 {rate(sent.p99)}, most {rate(sent.max)}"
+        yield f"control traffic per node, {sent.during}", text + (f"; of the mean {kinds}" if kinds else "")
 
 
 def _routes(report: Report) -> str | None:

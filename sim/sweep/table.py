@@ -28,6 +28,7 @@ _MEASURES: Final = {  # columns on the screen: heading, factor, digits; {how} is
     "repair_s.p99": ("repair (measured) p99, ms", 1_000.0, 0),
     "bytes_per_node": ("sent, kB per node", 0.001, 1),
     "idle_bytes_per_node_per_s": ("idle, B/s per node", 1.0, 1),
+    "churn_bytes_per_node_per_s": ("churn, B/s per node", 1.0, 1),
     "wall_s": ("real time, s", 1.0, 1),
 }
 _HOW: Final = {"routing": "assumed", "node": "measured"}  # by fidelity

@@ -83,6 +83,11 @@ class FakeRun:
                 "routes": self.nodes - 1,
             }
 
+    def traffic(self) -> Record:
+        """Returns what nodes sent during an idle minute."""
+        kinds = {"frames": 5.0, "digests": 2.5}
+        return {"type": "traffic", "during": "idle", "s": 60.0, "mean": 7.5, "p99": 11.0, "max": 90.0, "kinds": kinds}
+
     def map(self) -> Record:
         """Returns where everything is."""
         states = {self.cut: "cut"}
@@ -138,6 +143,7 @@ def fake_records(
         "parameters": {"detection_s": DETECTION_S, "scale": parameter},
     }
     yield from fake.samples()
+    yield fake.traffic()
     yield from fake.outages()
     yield from fake.node_records()
     yield {"type": "stretch", "values": fake.stretch}

@@ -98,9 +98,11 @@ def test_a_restarted_node_is_back_with_a_newer_epoch_or_with_an_older_one(stage:
 def test_churn_restarts_about_as_many_nodes_as_its_rate_says(stage: Stage) -> None:
     before = stage.mesh.now
     do(stage, "churn", share_per_minute=1.0, minutes=2.0, down_s=0.5)
-    restarts = [record for record in stage.take_records() if record.get("what") == "restart"]
-    assert 4 <= len(restarts) <= 24
+    records = stage.take_records()
+    assert 4 <= sum(record.get("what") == "restart" for record in records) <= 24
     assert stage.mesh.now - before == pytest.approx(120.0)
+    (sent,) = [record for record in records if record["type"] == "traffic"]
+    assert (sent["during"], sent["mean"]) == ("churn", stage.bytes_per_s["churn"])
 
 
 def test_new_nodes_join_with_links_to_running_ones(stage: Stage) -> None:
@@ -118,8 +120,16 @@ def test_a_moved_node_has_other_neighbours(stage: Stage) -> None:
 
 def test_an_idle_mesh_is_measured(stage: Stage) -> None:
     do(stage, "idle", minutes=1.0)
-    assert stage.idle_bytes_per_s is not None
-    assert 0 < stage.idle_bytes_per_s < 100
+    (sent,) = [record for record in stage.take_records() if record["type"] == "traffic"]
+    assert (sent["during"], sent["s"]) == ("idle", 60.0)
+    assert 0 < sent["mean"] < 100
+    assert stage.bytes_per_s == {"idle": sent["mean"]}
+
+
+def test_the_oracle_looks_at_a_mesh_that_changes_all_the_time_only_now_and_then(stage: Stage) -> None:
+    do(stage, "churn", share_per_minute=20.0, minutes=0.5, down_s=0.5)
+    times = [record["t"] for record in stage.take_records() if record["type"] == "sample"]
+    assert 1 <= len(times) <= 7
 
 
 def test_flows_are_watched_between_given_random_and_chosen_pairs(stage: Stage) -> None:

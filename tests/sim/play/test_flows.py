@@ -71,3 +71,16 @@ def test_an_outage_without_any_path_is_not_avoidable(ring: Stage) -> None:
     assert ring.flows.outages_s[0] > 5.0
     assert ring.flows.avoidable_s()[0] < 1.0
     assert ring.flows.repairs_s[0] < 1.0 < 4.0 < ring.flows.after_detection_s[0]
+
+
+def test_a_flow_whose_end_is_down_has_no_path_and_no_graph_is_made_to_find_out(
+    ring: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def graph() -> None:
+        raise AssertionError("a graph is made")
+
+    monkeypatch.setattr(ring.mesh, "graph", graph)
+    ring.mesh.stop(2)
+    list(ring.pass_time(3.0))
+    assert len(ring.flows.unfinished()) == 1
+    assert ring.flows.avoidable_s() == []

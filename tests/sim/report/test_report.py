@@ -25,6 +25,7 @@ def test_a_whole_run_is_read_with_every_type_of_record(tmp_path: Path) -> None:
     assert (report.run.topology, report.run.nodes, report.run.scenario) == ("geometric", 60, "cut")
     assert [action.what for action in report.actions] == ["cut"]
     assert (len(report.samples), len(report.outages), len(report.nodes), len(report.stretch)) == (81, 40, 60, 500)
+    assert [sent.during for sent in report.traffic] == ["idle"]
     assert report.map is not None
     assert len(report.map.positions) == 60
     assert report.is_complete

@@ -30,6 +30,8 @@ def test_the_summary_names_what_an_operator_looks_for() -> None:
     assert re.fullmatch(r"median 2\d\d ms, p99 .*, 40 outages", rows["outage of flows"])
     assert numbers["forwarding loops"] == "0"
     assert numbers["peak memory"] == "120 MiB"
+    traffic = "mean 7.5 B/s, p99 11.0 B/s, most 90.0 B/s; of the mean frames 5.0 B/s, digests 2.5 B/s"
+    assert numbers["control traffic per node, idle"] == traffic
 
 
 @pytest.mark.parametrize(("fidelity", "how"), [("routing", "assumed"), ("node", "measured")])
@@ -101,7 +103,9 @@ def test_no_value_is_printed_that_is_none() -> None:
     assert REPR.search(printed(collect(fake_records()))) is None
 
 
-@pytest.mark.parametrize("missing", ["run", "action", "sample", "outage", "node", "stretch", "map", "summary"])
+@pytest.mark.parametrize(
+    "missing", ["run", "action", "sample", "outage", "traffic", "node", "stretch", "map", "summary"]
+)
 def test_a_missing_type_of_record_is_borne(missing: str) -> None:
     assert printed(collect(record for record in fake_records() if record["type"] != missing))
 
