@@ -41,10 +41,24 @@ class Mapped:
         found: Costs = dijkstra(self.graph, indices=sources)
         return found
 
-    def towards(self, roots: list[int]) -> tuple[Costs, Nodes, Nodes]:
-        """Returns for each node its metric to the nearest root, the next node on the way there, and that root."""
-        found = dijkstra(self.graph, indices=roots, min_only=True, return_predecessors=True)
-        return found[0], found[1], found[2]
+    def towards(self, roots: list[int], count: int) -> list[dict[int, int]]:
+        """Returns for each node its nearest roots, so many, and the next node on the way to each: the node where it is one.
+
+        Whoever is on the way to one of the nearest has it among its nearest too.
+        """
+        found: list[dict[int, int]] = [{} for _ in range(self.size)]
+        heap = [(0.0, root, root, root) for root in roots]
+        while heap:
+            metric, root, node, following = heappop(heap)
+            nearest = found[node]
+            if root in nearest or len(nearest) == count:
+                continue
+            nearest[root] = following
+            for index in range(self._starts[node], self._starts[node + 1]):
+                neighbour = self._neighbours[index]
+                if len(found[neighbour]) < count:
+                    heappush(heap, (metric + self._costs[index], root, neighbour, node))
+        return found
 
     def ball(self, node: int, nodes: int) -> dict[int, float]:
         """Returns the nearest nodes, this one included, with their metrics, in ascending order."""

@@ -1,8 +1,8 @@
 """What small tables cost in a network of any size, by formulas, without nodes: rows, stretch, lookups.
 
-Landmarks stand where fewer than two are among the nearest of a node, hubs first; each node's home is the nearest landmark, and
-nodes on the way there keep a pin. Stretch is that of the paths of some pairs, walked as packets walk them: towards the home of
-the destination, until a node has the destination in scope.
+Landmarks stand where fewer than two are among the nearest of a node, hubs first; each node's homes are the nearest landmarks,
+and nodes on the way there keep a pin. Stretch is that of the paths of some pairs, walked as packets walk them: towards the home
+of the destination, until a node has the destination in scope.
 """
 
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ import numpy as np
 from msgspec import Struct
 
 from mycelium.limits import VICINITY_NODES
-from mycelium.routing.landmarks import WANTED
+from mycelium.routing.landmarks import HOMES, WANTED
 from mycelium.routing.metric import COST_UNIT_S
 from mycelium.wire.meeting import VICINITY_ENTRY
 
 from ..quantiles import Quantiles, quantiles
-from .mapped import Costs, Mapped, Nodes
+from .mapped import Costs, Mapped
 
 REPLICAS: Final = 3  # landmarks that keep the home record of a node
 SAMPLES: Final = 32  # sources, and as many destinations
@@ -26,6 +26,7 @@ SAMPLES: Final = 32  # sources, and as many destinations
 BYTES_PER_ROUTE: Final = 228.0
 ALL_ASKED: Final = 20_000  # nodes of a network in which each one is asked whether it stands up
 FIRST_ASKED: Final = 4_000  # nodes with most links, of a larger one, of which each is asked
+WALKED: Final = 4_000  # nodes whose ways home are walked
 ASKED: Final = 400  # nodes that are asked of each further block of nodes; blocks double in size
 
 
@@ -59,7 +60,7 @@ class Model:
         self._dice = Random(f"model/{topology}/{nodes}/{scope}/{seed}")
         self._map = Mapped(topology, nodes, seed)
         self.landmarks = sorted(self._elected())
-        self._to_home, self._next, self._home = self._map.towards(self.landmarks)
+        self._to_homes = self._map.towards(self.landmarks, HOMES)
 
     def _elected(self) -> set[int]:
         """Returns landmarks: nodes stand up, hubs mostly first, unless enough of those before are among their nearest.
@@ -87,7 +88,6 @@ class Model:
 
     def compute(self) -> Modelled:
         """Returns what the network costs."""
-        hops = self._hops()
         sources, targets = self._ends(), self._ends()
         from_sources, from_targets = self._map.distances(sources), self._map.distances(targets)
         stretches: tuple[list[float], list[float], list[float]] = ([], [], [])
@@ -101,7 +101,7 @@ class Model:
                     found.append(round(float(cost / of_source[target]), 4))
                 lookups.append(self._lookup_ms(of_source))
         first, later, met = stretches
-        pins = float(hops.mean())
+        pins = self._pins()
         outside = len(self.landmarks) * (1 - self._scope / self._map.size)
         return Modelled(
             topology=self._topology,
@@ -130,15 +130,10 @@ class Model:
     def _ends(self) -> list[int]:
         return self._dice.sample(range(self._map.size), min(SAMPLES, self._map.size))
 
-    def _hops(self) -> Nodes:
-        """Returns how many nodes each one is pinned at: those on the way to its home."""
-        order = np.argsort(self._to_home, kind="stable")
-        hops = np.zeros(self._map.size, np.int64)
-        for node in order.tolist():
-            following = self._next[node]
-            if following >= 0:
-                hops[node] = hops[following] + 1
-        return hops
+    def _pins(self) -> float:
+        """Returns how many nodes one is pinned at on average: those on the way to its homes."""
+        nodes = self._dice.sample(range(self._map.size), min(WALKED, self._map.size))
+        return sum(len(self._way_home(node)) for node in nodes) / len(nodes)
 
     def _costs(self, source: int, target: int, of_source: Costs, of_target: Costs) -> tuple[float, float, float]:
         """Returns the costs of the first packet, of one after the handshake, and of one by the node where both meet."""
@@ -148,16 +143,22 @@ class Model:
 
     def _walk(self, source: int, target: int, of_source: Costs, of_target: Costs) -> float:
         """Follows a packet towards the home of its destination, until a node has the destination in scope."""
-        home = int(self._home[target])
-        way_home = {target, *self._way(target)}
+        home = next(iter(self._to_homes[target]))
+        way_home = {target, *self._way_home(target)}
         path = self._path(source, home, of_source)
         for node in path:
             if node in way_home or node == home or target in self._map.ball(node, self._scope):
                 return float(of_source[node] + of_target[node])
         raise AssertionError("a path ends at its end")
 
-    def _way(self, node: int) -> Iterator[int]:
-        while (node := int(self._next[node])) >= 0:
+    def _way_home(self, node: int) -> set[int]:
+        """Returns the nodes at which a node is pinned; a landmark is at none."""
+        homes = self._to_homes[node]
+        return set() if node in homes else {hop for home in homes for hop in self._way(node, home)}
+
+    def _way(self, node: int, home: int) -> Iterator[int]:
+        while node != home:
+            node = self._to_homes[node][home]
             yield node
 
     def _path(self, source: int, end: int, of_source: Costs) -> list[int]:

@@ -22,11 +22,24 @@ def test_metrics_are_those_of_the_topology() -> None:
     ball = mapped_graph.ball(7, 10)
     assert list(ball.values()) == sorted(right.values())[:10]
     assert all(right[node] == metric for node, metric in ball.items())
-    metrics, following, roots = mapped_graph.towards([3, 9])
-    to_three, to_nine = mapped_graph.distances([3, 9])
-    assert metrics.tolist() == np.minimum(to_three, to_nine).tolist()
-    assert {int(root) for root in roots} == {3, 9}
-    assert following[3] < 0
+
+
+def test_each_node_has_its_nearest_roots_and_a_shortest_way_to_each() -> None:
+    mapped_graph = Mapped("ba:m=2", 60, 3)
+    roots = [3, 9, 20, 41]
+    metrics = mapped_graph.distances(roots)
+    graph = mapped_graph.graph.todense()
+    found = mapped_graph.towards(roots, 2)
+    for node, nearest in enumerate(found):
+        order = np.argsort(metrics[:, node])[:2]
+        assert list(nearest) == [roots[place] for place in order]
+        for place in order:
+            following = nearest[roots[place]]
+            if node == roots[place]:
+                assert following == node
+            else:
+                assert metrics[place, node] == graph[node, following] + metrics[place, following]
+                assert roots[place] in found[following]
 
 
 def test_a_graph_of_more_nodes_is_drawn_without_objects(monkeypatch: pytest.MonkeyPatch) -> None:

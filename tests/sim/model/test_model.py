@@ -2,6 +2,9 @@
 
 from statistics import mean
 
+import pytest
+
+from sim.model import model
 from sim.model.model import Model
 from sim.play.run import RunSpec, run
 
@@ -18,6 +21,18 @@ def test_routes_and_stretch_are_about_those_of_a_run() -> None:
     assert abs(found.mean_first - mean(stretch)) < 0.06
     assert 1 <= found.mean_met <= found.mean_later <= found.mean_first
     assert found.met.max <= found.later.max <= found.first.max < 3.5
+
+
+def test_a_node_is_pinned_on_the_ways_to_all_its_homes(monkeypatch: pytest.MonkeyPatch) -> None:
+    two = Model("ba:m=2", 150, 24, 1).compute()
+    monkeypatch.setattr(model, "HOMES", 1)
+    one = Model("ba:m=2", 150, 24, 1).compute()
+    assert 1.5 * one.pins < two.pins < 4 * one.pins
+
+
+def test_a_landmark_is_pinned_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Model, "_stands_up", lambda self, node, standing: standing.add(node) or True)
+    assert Model("ba:m=2", 50, 24, 1).compute().pins == 0
 
 
 def test_tables_that_hold_everybody_need_nothing() -> None:
