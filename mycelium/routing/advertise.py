@@ -155,11 +155,9 @@ class Advertiser:
     def flush(self, *, now: float) -> None:
         """Makes one batch for each neighbour with anything queued: retractions, then requests, then updates."""
         self.flush_at = inf
-        rows = max(TOLD_AT_ONCE // max(len(self._table.by_address), 1), 1)
-        dirty, self._dirty = self._dirty[:rows], self._dirty[rows:]
+        self._broadcast(self._next_dirty(), now=now)
         if self._dirty:
             self.hurry(now=now)
-        self._broadcast(dirty, now=now)
         for neighbour in self._table.by_address.values():
             if neighbour.dump_due or neighbour.untold:
                 self._dump(neighbour, now=now)
@@ -171,6 +169,21 @@ class Advertiser:
                 self._append_digest(neighbour)
             if neighbour.retractions or neighbour.requests or neighbour.updates:
                 self._post(neighbour)
+
+    def _next_dirty(self) -> list[Destination]:
+        """Takes as many rows off the queue as may be told in one go; those that go to few neighbours take little room."""
+        neighbours, room, rows = len(self._table.by_address), TOLD_AT_ONCE, 0
+        if not self._scope.is_filtering:
+            rows = max(room // max(neighbours, 1), 1)
+        else:
+            for row in self._dirty:
+                is_for_all = self._scope.receivers(row) == EVERYBODY
+                room -= neighbours if is_for_all else row.holders.bit_count() + 1
+                if room < 0 and rows:
+                    break
+                rows += 1
+        taken, self._dirty = self._dirty[:rows], self._dirty[rows:]
+        return taken
 
     def _post(self, neighbour: Neighbour) -> None:
         self._counters.retractions_sent += len(neighbour.retractions)
@@ -188,7 +201,7 @@ class Advertiser:
         # Consecutive rows mostly go to the same neighbours, each of which then gets a whole run of updates at once.
         table = self._table
         introductions, repeats = _UpdateRun(table), _UpdateRun(table)
-        is_filtering = self._scope.is_cutting or self._scope.is_leaf
+        is_filtering = self._scope.is_filtering
         for row in rows:
             row.queued = SETTLED
             if self._is_lost(row):
@@ -248,10 +261,9 @@ class Advertiser:
     def _retract(self, row: Destination, receivers: int, *, now: float) -> None:
         if receivers:
             retraction = Update(row.node, distance(row.sequence, INFINITY))
-            for neighbour in self._table.by_address.values():
-                if receivers & neighbour.bit:
-                    neighbour.retractions.append(retraction)
-                    neighbour.answers.pop(row, None)
+            for neighbour in self._table.neighbours_in(receivers):
+                neighbour.retractions.append(retraction)
+                neighbour.answers.pop(row, None)
             self._holdings.hold(row, row.holders & ~receivers)
             row.current &= ~receivers
         self._table.note_unheld(row, now=now)
@@ -369,9 +381,8 @@ class _UpdateRun:
     def end(self, receivers: int = 0) -> None:
         """Queues the updates for their receivers, and starts a run for others."""
         if self.updates:
-            for neighbour in self._table.by_address.values():
-                if self.receivers & neighbour.bit:
-                    neighbour.updates += self.updates
+            for neighbour in self._table.neighbours_in(self.receivers):
+                neighbour.updates += self.updates
             self.updates.clear()
         self.receivers = receivers
 

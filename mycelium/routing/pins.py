@@ -9,14 +9,14 @@ that goes back to the node, which chooses another home.
 from collections.abc import Iterator
 from typing import Final
 
-from mycelium.limits import LINKS, PINS, PINS_PER_NEIGHBOUR
+from mycelium.limits import PINS, PINS_PER_NEIGHBOUR
 from mycelium.routing.destination import NOBODY
 from mycelium.routing.neighbour import Neighbour
-from mycelium.routing.table import RouteTable
+from mycelium.routing.table import SLOTS, RouteTable
 from mycelium.wire.control import Pin
 from mycelium.wire.home_record import HomeRecord
 
-OWN: Final = 1 << LINKS  # a bit that is no neighbour's
+OWN: Final = 1 << SLOTS  # a bit that is no neighbour's
 
 
 class Pinned:

@@ -79,6 +79,11 @@ class Scope:
         self.landmarks: dict[bytes, Destination] = {}  # those known longest first
         self.pins = Pins()
 
+    @property
+    def is_filtering(self) -> bool:
+        """Whether any row may be kept from neighbours."""
+        return self.is_cutting or self.is_leaf
+
     def holds(self, row: Destination) -> bool:
         """Tells whether a row is in scope. A neighbour always is, though others need not be told of it."""
         return not self.is_cutting or row.near or self._is_special(row.node)

@@ -4,13 +4,19 @@ There are no timers per route: reliable streams keep the neighbours' tables in s
 stream.
 """
 
-from mycelium.limits import DESTINATIONS
+from collections.abc import Sequence
+from typing import Final
+
+from mycelium.limits import CONFIGURED_PEERS, DESTINATIONS, LINKS
 from mycelium.routing.budgets import BudgetTable
 from mycelium.routing.destination import OURSELVES, Destination
 from mycelium.routing.neighbour import DAMPED_COST, Neighbour, node_of
 from mycelium.timing import Backoff
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.distance import INFINITY, NO_SOURCE, UNKNOWN, distance
+
+# more than there are slots: of LINKS strangers and all CONFIGURED_PEERS, of their second links, and of as many lost neighbours
+SLOTS: Final = 4 * (LINKS + CONFIGURED_PEERS)
 
 
 class RouteTable:
@@ -84,6 +90,13 @@ class RouteTable:
         neighbour = self.slots[slot]
         assert neighbour is not None
         return neighbour
+
+    def neighbours_in(self, bits: int) -> Sequence[Neighbour]:
+        """Returns those of some neighbours (bits) that are up, in the order in which they came."""
+        bits &= self.up
+        if not bits & (bits - 1):  # at most one
+            return (self.neighbour_at(bits.bit_length() - 1),) if bits else ()
+        return [neighbour for neighbour in self.by_address.values() if bits & neighbour.bit]
 
     def cost_to(self, row: Destination, slot: int) -> int:
         """Returns what a neighbour's route to a node costs beyond the metric that the neighbour advertises."""

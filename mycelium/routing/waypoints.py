@@ -4,14 +4,14 @@ from heapq import nsmallest
 from math import inf
 from typing import Final
 
-from mycelium.limits import LINKS, VICINITY_NODES, WAYPOINTS
+from mycelium.limits import VICINITY_NODES, WAYPOINTS
 from mycelium.routing.advertise import Advertiser
 from mycelium.routing.scope import Scope
-from mycelium.routing.table import RouteTable
+from mycelium.routing.table import SLOTS, RouteTable
 from mycelium.wire.distance import INFINITY
 
 SEEN_S: Final = 5.0  # for which a look at what is near is good
-OF_SESSIONS: Final = 2 << LINKS  # a bit that is no neighbour's, nor that of homes
+OF_SESSIONS: Final = 2 << SLOTS  # a bit that is no neighbour's, nor that of homes
 
 
 class Waypoints:

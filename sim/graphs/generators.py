@@ -66,6 +66,16 @@ def barabasi_albert(nodes: int, rng: random.Random, parameters: Mapping[str, flo
     return nx.barabasi_albert_graph(nodes, int(parameters["m"]), seed=rng)
 
 
+def hub(nodes: int, rng: random.Random, parameters: Mapping[str, float]) -> nx.Graph:
+    """Adds a last node to those of `barabasi_albert`, and links it to `links` of them, drawn at random."""
+    links = int(parameters["links"]) or nodes // 8
+    if links >= nodes:
+        raise ValueError(f"a hub has at most {nodes - 1} links, not {links}")
+    graph = barabasi_albert(nodes - 1, rng, parameters)
+    graph.add_edges_from((nodes - 1, other) for other in rng.sample(range(nodes - 1), links))
+    return graph
+
+
 def watts_strogatz(nodes: int, rng: random.Random, parameters: Mapping[str, float]) -> nx.Graph:
     """Rewires a share `p` of a ring lattice's links (Watts, Strogatz 1998), and connects the parts that result."""
     neighbours = int(parameters["k"])

@@ -81,6 +81,16 @@ _TOPOLOGIES: Final = (
         generators.barabasi_albert,
     ),
     Topology(
+        "hub",
+        "ba, and a last node that links to many others at random",
+        {
+            "m": Parameter(2, 1, SIM_NODES, "links that a node comes with"),
+            "links": Parameter(0, 0, SIM_NODES, "links of the last node; 0: to one of eight nodes"),
+            **_DRAWN_DELAY,
+        },
+        generators.hub,
+    ),
+    Topology(
         "ws",
         "Watts-Strogatz: a ring of near neighbours with some links rewired far away",
         {

@@ -2,9 +2,11 @@
 
 import pytest
 
+from mycelium.limits import CONFIGURED_PEERS, LINKS
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.pins import OWN, Pins
 from mycelium.routing.table import RouteTable
+from mycelium.routing.waypoints import OF_SESSIONS
 from mycelium.timing import Backoff
 from mycelium.wire.control import Item, Pin
 from tests.routing.engines import address, announcement, home_record
@@ -120,6 +122,18 @@ def test_a_neighbour_has_a_share_of_the_pins(monkeypatch: pytest.MonkeyPatch) ->
     pins.unpin(address(20), HOME, 2)
     pins.follow(RouteTable(address(0), announcement(0, 5), now=0.0))
     assert pins.pin(address(12), HOME, 1)
+
+
+def test_pins_of_this_node_are_no_neighbours_however_many_there_are(table: RouteTable) -> None:
+    for name in range(100, 100 + LINKS + CONFIGURED_PEERS):
+        table.add_neighbour(address(name), 10, resync=Backoff(1.0, factor=2.0), now=0.0)
+    assert not table.up & (OWN | OF_SESSIONS)
+    pins = Pins()
+    pins.pin(NODE, HOME, 1 << LINKS)
+    pins.pin(OTHER, HOME, 2 << LINKS)
+    pins.follow(table)
+    assert not pins.taken_back(NODE, HOME, neighbour(table, 2), table)
+    assert pins.full == {}
 
 
 def test_who_has_no_room_for_a_pin_is_asked_no_more_and_that_goes_back_to_who_pinned(table: RouteTable) -> None:

@@ -67,6 +67,24 @@ def test_a_node_that_comes_nearer_takes_its_place_and_one_that_leaves_makes_room
     assert used(lab) == {10, 11, 12}
 
 
+def test_changes_that_nobody_is_told_hold_up_none_that_all_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = small_lab(8)
+    lab.up(3, 4)
+    monkeypatch.setattr("mycelium.routing.advertise.TOLD_AT_ONCE", 24)
+    lab.says(1, *(update(name, 1_000 + name) for name in range(20, 30)), update(10, 8), update(11, 9))
+    assert [*lab.updates(batches(lab)[0], 11)] == [2, 3, 4]
+    lab.says(1, *(landmark_update(name, 1_000) for name in range(40, 50)))
+    assert [len(told[2]) for told in batches(lab) if told] == [6, 4]  # each to four neighbours
+
+
+def batches(lab: RoutingLab) -> list[dict[int, list[Item]]]:
+    """Returns what neighbours are told, batch by batch."""
+    told = []
+    while lab.engine.next_deadline() < lab.now + 0.1:
+        told.append(lab.wait(lab.engine.next_deadline() - lab.now))
+    return told
+
+
 def test_a_landmark_is_in_scope_however_far_it_is() -> None:
     lab = small_lab(6)
     lab.says(1, landmark_update(FAR, 5_000))

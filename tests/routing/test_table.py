@@ -45,6 +45,19 @@ def test_a_removed_neighbour_leaves_no_trace_in_what_names_slots(table: RouteTab
     assert (table.up, table.suspected) == (0, 0)
 
 
+def test_neighbours_are_found_by_their_bits_as_far_as_they_are_up(table: RouteTable) -> None:
+    first, second, third = (join(table, name) for name in (1, 2, 3))
+    assert table.neighbours_in(0) == ()
+    assert table.neighbours_in(second.bit) == (second,)
+    table.part_with(first)
+    table.free(first)
+    fourth = join(table, 4)
+    assert [*table.neighbours_in(-1)] == [second, third, fourth]
+    table.part_with(third)
+    assert [*table.neighbours_in(third.bit | second.bit)] == [second]
+    assert table.neighbours_in(third.bit) == ()
+
+
 def test_a_new_row_has_an_unknown_route_for_each_slot(table: RouteTable) -> None:
     join(table, 1)
     join(table, 2)

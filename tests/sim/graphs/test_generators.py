@@ -18,6 +18,12 @@ def test_a_star_may_have_a_hub_of_600() -> None:
     assert make_topology("star", 601, 1).degree[0] == 600
 
 
+def test_a_hub_is_the_last_node_of_a_barabasi_albert_graph() -> None:
+    graph = make_topology("hub:m=3,links=20", 51, 1)
+    assert (graph.degree[50], graph.number_of_edges()) == (20, 3 * 47 + 20)
+    assert make_topology("hub", 80, 1).degree[79] == 10
+
+
 def test_delay_follows_distance_in_a_geometric_graph() -> None:
     graph = make_topology("geometric:side=0.1", 100, 1)
     for a, b, delay in graph.edges(data="delay"):

@@ -68,6 +68,7 @@ def test_drawn_delays_lie_in_the_default_range() -> None:
         ("ba:m=two", 10, "m: 'two' is not an integer"),
         ("ba:m=0", 10, "m: 0 is not between 1"),
         ("ba:m=10", 10, "topology 'ba:m=10' with 10 nodes"),
+        ("hub:links=10", 10, "a hub has at most 9 links, not 10"),
         ("ws:p=nan", 10, "p: nan is not between"),
         ("ws:k=3", 10, "k is 3, not an even number"),
         ("ring", 2, "a ring has at least 3 nodes"),
