@@ -18,8 +18,7 @@ class SharedRate(NamedTuple):
 # -- sizes of datagrams and frames, bytes ------------------------------------------------------------------------------
 DATAGRAM_FLOOR: Final = 1_232  # UDP payload that fits the IPv6 minimum MTU, 1,280
 NARROW_DATAGRAM: Final = 548  # UDP payload that fits what every IPv4 host takes, 576 (RFC 791)
-# largest size that path MTU probing tries: a 9,000-byte Ethernet MTU minus IPv6 and UDP headers
-DATAGRAM_CEILING: Final = 8_952
+DATAGRAM_CEILING: Final = 8_952  # largest that is probed for: a 9,000-byte Ethernet MTU minus IPv6 and UDP headers
 FRAME_PLAINTEXT: Final = 131_072  # room for a super-packet of 64 KiB and a batch of small packets
 OVERLAY_MTU: Final = 1_400  # the same in the whole network; the Rust implementation uses it too
 # largest super-packet requested of the kernel: the frame that carries it fits one UDP GSO call of 64 KiB
@@ -50,9 +49,8 @@ PARTIAL_BYTES_PER_NODE: Final = 64 << 20  # bytes of incomplete frames of all li
 GAPS_PER_KEYPAIR: Final = 512  # missing frames under one keypair that are requested again
 HELD_BYTES_PER_LINK: Final = 8 << 20  # opened frames that wait for an earlier one of their flow: 40 ms at 1.6 Gbit/s
 SENT_BYTES_PER_LINK: Final = 8 << 20  # sealed frames kept to be sent again
-# bytes of frames kept to be sent again, and bytes of held frames, of all links together
-REPAIR_BYTES_PER_NODE: Final = 32 << 20
-# own proofs of ML-DSA keys made for neighbours, 0.3 ms each: members want them as often as links are made
+REPAIR_BYTES_PER_NODE: Final = 32 << 20  # bytes of frames kept to be sent again, and of held ones, of all links
+# own proofs of ML-DSA keys made for neighbours, and as many for partners, 0.3 ms each: members want them with each handshake
 KEY_PROOFS_OF_ALL: Final = SharedRate(200, 1_024, 0.1, 4)
 REPLAY_WINDOW: Final = 8_192  # counters that a frame or train may be behind the newest one opened
 HANDSHAKES_REMEMBERED: Final = 32  # of links and of sessions that are over, whose last messages may still come
@@ -114,6 +112,8 @@ SESSION_REQUESTS_UNANSWERED: Final = 512
 SESSION_QUEUE_PACKETS: Final = 256  # packets that wait for one session's handshake, which a slow host answers late
 SESSION_QUEUE_BYTES: Final = 256 << 10  # bytes that wait for one session's handshake
 SESSION_QUEUE_BYTES_PER_NODE: Final = 16 << 20  # bytes that wait for handshakes of all sessions
+# half-kilobyte parts of proofs shown: at once, to 200 partners after a restart; to one, those of four handshakes in a row
+SESSION_PROOF_PARTS_OF_ALL: Final = SharedRate(2_000, 8_192, 60, 128)
 QUOTED_PACKETS: Final = 64  # newest trains of a session that an ICMPv6 error can quote
 
 WAYPOINTS: Final = 256  # at which others meet this node, for a while; each is a pin at all nodes on the way there

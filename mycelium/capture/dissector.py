@@ -8,7 +8,7 @@ from cryptography.exceptions import InvalidTag
 
 from mycelium.capture.keys import LINK, SESSION, KnownKey
 from mycelium.capture.parts import DatagramPart, part_of
-from mycelium.capture.trains import train_parts
+from mycelium.capture.trains import proof_fields, train_parts
 from mycelium.crypto.primitives import Aead, RealPrimitives
 from mycelium.errors import DecodeError, HandshakeError
 from mycelium.link.chunk_tags import ChunkTags
@@ -33,7 +33,7 @@ from mycelium.wire.control import (
 from mycelium.wire.datagram import TAG_BYTES
 from mycelium.wire.distance import INFINITY, metric_of, sequence_of
 from mycelium.wire.join import JOIN_REPLY, JOIN_REPLY_HEAD, JOIN_REQUEST, JOIN_REQUEST_HEAD
-from mycelium.wire.key_proof import ProofAccepted, ProofPart, ProofWanted, decode_key_proof
+from mycelium.wire.key_proof import decode_key_proof
 from mycelium.wire.knock import KNOCK, KNOCK_DATAGRAM, KnockWanted
 from mycelium.wire.lease import LEASE_BIND, LEASE_CHALLENGE, LeaseAnswer, LeaseRequest, decode_bind
 from mycelium.wire.membership import REMOVALS, MemberPiece
@@ -188,7 +188,7 @@ class Dissector:
             case frames.RATE:
                 part.fields["bytes a second"] = frames.read_rate(body)
             case frames.PROOF:
-                _key_proof(part, body)
+                part.fields |= proof_fields(decode_key_proof(bytes(body)))
             case frames.CLOSE:
                 part.fields |= {"reason": body[0], "text": bytes(body[1:]).decode(errors="replace")}
         return part
@@ -197,16 +197,6 @@ class Dissector:
         """Returns what opens a train of a session; trains of other nodes that pass have no key here."""
         opener = self._openers.get((SESSION, is_sent, index))
         return None if opener is None else opener.open
-
-
-def _key_proof(part: DatagramPart, body: memoryview) -> None:
-    match decode_key_proof(bytes(body)):
-        case ProofWanted(fingerprint, arrived):
-            part.fields |= {"wants key": fingerprint.hex(), "has parts": arrived.bit_count()}
-        case ProofPart(number):
-            part.fields["part"] = number
-        case ProofAccepted():
-            part.fields["is accepted"] = True
 
 
 def _probe(part: DatagramPart, body: memoryview) -> None:

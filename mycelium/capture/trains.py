@@ -1,7 +1,7 @@
 """Trains taken apart: their heads, and with the keys of a session the packets and messages in them."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from msgspec import Struct
 
@@ -13,9 +13,11 @@ from mycelium.packet.ipv6 import HEADER_BYTES, destination_of, is_ipv6, source_o
 from mycelium.wire import train as wire
 from mycelium.wire.echo import decode_echo
 from mycelium.wire.home_record import HomeRecord
+from mycelium.wire.key_proof import ProofAccepted, ProofPart, ProofWanted
 from mycelium.wire.lookup import decode_answer, decode_lookup, decode_records
 from mycelium.wire.meeting import decode_meeting
 from mycelium.wire.reachability import decode_reach
+from mycelium.wire.session_proof import CertificatePart, MemberWanted, SessionProofItem, decode_session_proof
 from mycelium.wire.signal import decode_signal
 from mycelium.wire.speed import decode_speed
 from mycelium.wire.survey import LinksAsked, decode_survey
@@ -26,6 +28,7 @@ KINDS: Final = {
     wire.SESSION_REPLY: "session reply",
     wire.ERROR: "error of a relay",
     wire.SESSION_COOKIE: "session cookie",
+    wire.SESSION_PROOF: "session proof",
     wire.RELAY: "wrapped train",
     wire.LOOKUP: "lookup",
     wire.ANSWER: "answer to a lookup",
@@ -35,6 +38,7 @@ _ERRORS: Final = {
     wire.ERROR_UNDELIVERABLE: "undeliverable",
     wire.ERROR_HOP_LIMIT: "hop limit",
 }
+_SEALED: Final = "for other nodes, or under a key that is not in the capture"
 _PROTOCOLS: Final = {6: "TCP", 17: "UDP", 58: "ICMPv6"}
 
 
@@ -55,6 +59,21 @@ def train_parts(body: memoryview, opener_of: Callable[[int], OpenTrain | None]) 
     return found
 
 
+def proof_fields(item: SessionProofItem) -> Mapping[str, Any]:
+    """Returns what an item says of the proof of a key."""
+    match item:
+        case ProofWanted(fingerprint, arrived):
+            return {"wants key": fingerprint.hex(), "has parts": arrived.bit_count()}
+        case MemberWanted(arrived, certificates):
+            return {"wants certificates": True, "has parts": arrived.bit_count() + certificates.bit_count()}
+        case ProofPart(number):
+            return {"part": number}
+        case CertificatePart(number):
+            return {"part of certificates": number}
+        case ProofAccepted():
+            return {"is accepted": True}
+
+
 def _train(train: memoryview, opener_of: Callable[[int], OpenTrain | None]) -> DatagramPart:
     limit, flags, kind, traffic_class, _, index, counter, destination, source = wire.TRAIN_HEADER.unpack_from(train)
     part = DatagramPart(KINDS.get(kind, f"train of unknown kind {kind}"))
@@ -68,9 +87,14 @@ def _train(train: memoryview, opener_of: Callable[[int], OpenTrain | None]) -> D
         opener = opener_of(index)
         plain = None if opener is None else opener(counter, body, train[wire.AAD_START : wire.TRAIN_HEADER_BYTES])
         if plain is None:
-            part.fields["sealed"] = "for other nodes, or under a key that is not in the capture"
+            part.fields["sealed"] = _SEALED
         else:
             part.parts += _items(plain)
+    elif kind == wire.SESSION_PROOF:
+        part.fields |= {"to index": f"{index:08x}", "number": counter}
+        opener = opener_of(index)
+        plain = None if opener is None else opener(counter, body, train[wire.AAD_START : wire.TRAIN_HEADER_BYTES])
+        part.fields |= {"sealed": _SEALED} if plain is None else proof_fields(decode_session_proof(bytes(plain)))
     elif kind == wire.RELAY and len(train) >= wire.WRAPPER_BYTES + wire.TRAIN_HEADER_BYTES:
         home, inside = wire.home_in(train), train[wire.WRAPPER_BYTES :]
         if wire.TRAIN_HEADER.unpack_from(inside)[2] == wire.RELAY:

@@ -1,26 +1,20 @@
 """A proof of an ML-DSA key that is waited for, and what has come of it."""
 
-from mycelium.wire.key_proof import PROOF_BYTES, PROOF_PARTS, ProofPart, part_range
+from mycelium.channel.parts import Parts
+from mycelium.wire.key_proof import PROOF_BYTES, PROOF_PART_BYTES, ProofPart
 
-_ALL: int = (1 << PROOF_PARTS) - 1
 
+class AwaitedProof(Parts):
+    """The parts of one proof; `until` is when it must have come, `asked_at` when it was asked for last."""
 
-class AwaitedProof:
-    """The parts of one proof, in any order; `until` is when it must have come, `asked_at` when it was asked for last."""
-
-    __slots__ = ("_data", "arrived", "asked_at", "until")
+    __slots__ = ("asked_at", "certificates", "until")
 
     def __init__(self, *, until: float) -> None:
+        super().__init__(PROOF_BYTES, PROOF_PART_BYTES)
         self.until = until
         self.asked_at: float
-        self.arrived = 0  # a bit for each part
-        self._data = bytearray(PROOF_BYTES)
+        self.certificates: Parts | None = None  # what has come of the certificates that name the key, in a session
 
     def add(self, part: ProofPart) -> bytes | None:
         """Takes a part; returns the proof once it is whole, with the first of each part that came."""
-        bit = 1 << part.number
-        if self.arrived & bit:
-            return None
-        self.arrived |= bit
-        self._data[part_range(part.number)] = part.data
-        return bytes(self._data) if self.arrived == _ALL else None
+        return self.take(part.number, part.data)

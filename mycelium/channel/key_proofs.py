@@ -126,7 +126,8 @@ class KeyProofs(ABC, Generic[Proved]):
 
     def _show(self, keypair: Proved, arrived: int, *, now: float) -> bool:
         """Shows the parts of this node's proof that have not arrived; tells whether it did, which is not too often."""
-        if now < keypair.shown_at + SHOWN_AGAIN_S:
+        missing = [number for number in range(PROOF_PARTS) if not arrived >> number & 1]
+        if now < keypair.shown_at + SHOWN_AGAIN_S or not self._may_show(len(missing), now=now):
             return False
         if not keypair.proof:
             if not self._of_all.take(self._other, now=now):
@@ -137,9 +138,12 @@ class KeyProofs(ABC, Generic[Proved]):
             self.is_asked = True
             self._counters.key_proofs_shown += 1
         keypair.shown_at = now
-        for number in range(PROOF_PARTS):
-            if not arrived >> number & 1:
-                self._send(keypair, ProofPart(number, keypair.proof[part_range(number)]), now=now)
+        for number in missing:
+            self._send(keypair, ProofPart(number, keypair.proof[part_range(number)]), now=now)
+        return True
+
+    def _may_show(self, parts: int, *, now: float) -> bool:
+        """Tells whether so many parts may be shown."""
         return True
 
     def _take_part(self, keypair: Proved, part: ProofPart, *, now: float) -> None:
@@ -180,21 +184,24 @@ class KeyProofs(ABC, Generic[Proved]):
             if awaited is None or self.wanted is None:
                 continue
             if awaited.until <= now:
-                self._refuse(keypair, not_proved(self.wanted), now=now)
+                self._refuse(keypair, self._why_not(self.wanted), now=now)
             elif awaited.asked_at + WANTED_AGAIN_S <= now:
                 self._ask(keypair, awaited, self.wanted, now=now)
         self._arm()
 
+    def _why_not(self, wanted: bytes) -> str:
+        """Returns why a keypair is refused for which no proof has come, for people."""
+        return not_proved(wanted)
+
     def _arm(self) -> None:
-        self.due_at = min((_due_at(keypair) for keypair in self._keypairs()), default=inf)
+        self.due_at = min((self._due_at(keypair) for keypair in self._keypairs()), default=inf)
 
     def _ask(self, keypair: Proved, awaited: AwaitedProof, wanted: bytes, *, now: float) -> None:
         awaited.asked_at = now
         self._send(keypair, ProofWanted(wanted, awaited.arrived), now=now)
 
-
-def _due_at(keypair: Keypair) -> float:
-    due_at = keypair.accepted_by if keypair.accepted_by > -inf else inf
-    if keypair.awaited is not None:
-        due_at = min(due_at, keypair.awaited.until, keypair.awaited.asked_at + WANTED_AGAIN_S)
-    return due_at
+    def _due_at(self, keypair: Proved) -> float:
+        due_at = keypair.accepted_by if keypair.accepted_by > -inf else inf
+        if keypair.awaited is not None:
+            due_at = min(due_at, keypair.awaited.until, keypair.awaited.asked_at + WANTED_AGAIN_S)
+        return due_at

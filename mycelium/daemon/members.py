@@ -67,7 +67,7 @@ class Members:
                 on_refused=self._refused,
             )
             node.neighbours.sift = self._gate.sift
-            node.neighbours.peering.certified = self._gate.certified
+            node.neighbours.peering.members = self._gate
             policy.bars = self._gate.bars
             node.metrics.add(self._gate.counters)
             self._read(self._gate)

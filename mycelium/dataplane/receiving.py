@@ -49,6 +49,7 @@ from mycelium.wire.train import (
     RELAY,
     REPORT,
     SESSION_COOKIE,
+    SESSION_PROOF,
     SESSION_REPLY,
     SESSION_REQUEST,
     TRAIN_HEADER,
@@ -242,6 +243,8 @@ class Receiving:
             self._sessions.receive_reply(source, index, counter, train[TRAIN_HEADER_BYTES:], now=now)
         elif kind == SESSION_COOKIE:
             self._sessions.receive_cookie(source, index, bytes(train[TRAIN_HEADER_BYTES:]), now=now)
+        elif kind == SESSION_PROOF:
+            self._sessions.receive_proof(source, index, counter, train[TRAIN_HEADER_BYTES:], now=now)
         elif kind == ERROR:
             self._relay_errors.receive(source, train[TRAIN_HEADER_BYTES:], neighbour=neighbour, now=now)
         elif kind == RELAY:
@@ -251,7 +254,7 @@ class Receiving:
         else:
             self._counters.trains_malformed += 1
         if self._sessions.ready:
-            self._release_ready(now=now)
+            self.release_ready(now=now)
 
     def _receive_wrapped(self, train: memoryview, neighbour: bytes, *, now: float) -> None:
         """Takes the train in a wrapper, with the hop limit and the flags that the wrapper has arrived with."""
@@ -287,9 +290,10 @@ class Receiving:
         if not opening.open_into(counter, sealed, train[AAD_START:TRAIN_HEADER_BYTES], plain):
             self._counters.trains_not_opened += 1
             return
+        if keys is not session.sending and not self._sessions.opened_under(session, keys, now=now):
+            self._counters.trains_unproved += 1
+            return
         keys.last_opened = session.last_used = now
-        if keys is not session.sending:
-            self._sessions.opened_under(session, keys)
         self._deliver(session, plain, hop_limit, train[_TRAIN_FLAGS_OFFSET], now=now)
         if not self.has_device and self._outbox.deliveries:
             self._refuse_deliveries(train, session.peer, now=now)
@@ -385,7 +389,8 @@ class Receiving:
         owner = self._forwarding.owner_of(address) or (node if subnet_of(address) == subnet_of(node) else None)
         return owner == node and address not in self._next_hop
 
-    def _release_ready(self, *, now: float) -> None:
+    def release_ready(self, *, now: float) -> None:
+        """Sends what waited for sessions that have keys now."""
         ready, self._sessions.ready[:] = list(self._sessions.ready), []
         for session in ready:
             if session.queue:

@@ -24,6 +24,7 @@ from mycelium.node.event_kind import EventKind
 from mycelium.node.home_registry import HomeRegistry, portions
 from mycelium.node.journal import Journal
 from mycelium.node.meetings import Meetings
+from mycelium.node.peering import Peering
 from mycelium.node.settings import NodeSettings
 from mycelium.node.ways import HomewardWays
 from mycelium.outbox import Outbox
@@ -58,7 +59,7 @@ class DataPath:
         *,
         handshakes: HandshakeConfig,
         routing: RoutingEngine,
-        links: dict[bytes, Link],
+        peering: Peering,
         policy: Policy,
         settings: NodeSettings,
         verify: Callable[[Statement], bool],
@@ -73,11 +74,13 @@ class DataPath:
             resolve=self._resolve,
             look_up=self._look_up,
             policy=policy,
+            proof_source=peering.proof_source,
             send=self._send_train,
             excesses=routing.excesses,
             arm=lambda when: deadlines.set(_SESSIONS, when),
             now=now,
         )
+        links, peering.on_wanted = peering.links, self.sessions.want_proofs
         self._compose_directory(handshakes, routing, verify, deadlines, now=now)
         self.ways = HomewardWays(routing, links, self.sessions, self.directory)
         self.counters = DataplaneCounters()
@@ -204,6 +207,8 @@ class DataPath:
     def handle_timeout(self, due: Container[bytes | str], *, now: float) -> None:
         """Does what is due; the deadlines of `due` have come."""
         self.sessions.handle_timeout(now=now)
+        if self.sessions.ready:
+            self.receiving.release_ready(now=now)
         if _DIRECTORY in due:
             self.directory.handle_timeout(now=now)
             self._send_found(now=now)
@@ -280,6 +285,9 @@ class DataPath:
         """Writes into the journal which sessions have new keys, and what was found out of next hops."""
         while self.sessions.renewed:
             journal.note(EventKind.SESSION_RENEWED, node=self.sessions.renewed.pop(0), now=now)
+        while self.sessions.unproved:
+            node, cause = self.sessions.unproved.pop(0)
+            journal.note(EventKind.SESSION_REFUSED, node=node, cause=cause, now=now)
         for one in self.reachability.news:
             match one:
                 case WayFailed():

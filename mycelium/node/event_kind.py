@@ -34,6 +34,7 @@ class EventKind(Enum):
     NEIGHBOUR_EXCESSIVE = "neighbour-excessive", "WARNING", "{node} asks too much of this node: {cause}"
     STRANGERS_EXCESSIVE = "strangers-excessive", "WARNING", "strangers ask too much of this node: {cause}"
     SESSION_RENEWED = "session-renewed", "DEBUG", "session renewed: new end-to-end keys with {node}"
+    SESSION_REFUSED = "session-refused", "WARNING", "keys of a session with {node} are not used: {cause}"
     ROUTE_AVOIDED = "route-avoided", "INFO", "{node} does not answer what is sent to it over {after}: {cause}"
     ROUTE_TRUSTED = "route-trusted", "INFO", "{node} answers again what is sent to it over {after}"
     NEIGHBOUR_AVOIDED = (

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from mycelium.counters import counter, drops
 from mycelium.errors import DecodeError, NotAMember
-from mycelium.identity import ADDRESS_BYTES, address_of_exchange_key, blake2b
-from mycelium.limits import LINKS, MEMBER_CHECKS_AT_ONCE, MEMBER_CHECKS_OF_ALL, MEMBER_CHECKS_PER_SECOND
+from mycelium.identity import ADDRESS_BYTES, address_of_exchange_key, blake2b, exchange_key_of_signing_key
+from mycelium.limits import LINKS, MEMBER_CHECKS_AT_ONCE, MEMBER_CHECKS_OF_ALL, MEMBER_CHECKS_PER_SECOND, SESSIONS
 from mycelium.link.events import (
     CostChanged,
     ItemsReceived,
@@ -38,7 +38,15 @@ from mycelium.routing.excess import MEMBERSHIP, Excesses
 from mycelium.session.table import Sessions
 from mycelium.timing import SharedBucket, TokenBuckets
 from mycelium.wire.control import Item
-from mycelium.wire.membership import Chain, MemberPiece, Removals, decode_statement, encode_chain, pieces_of
+from mycelium.wire.membership import (
+    Chain,
+    MemberPiece,
+    Removals,
+    decode_chain,
+    decode_statement,
+    encode_chain,
+    pieces_of,
+)
 
 PROOF_WITHIN_S: Final = 5.0  # of its link coming up
 _DIGEST_BYTES: Final = 16
@@ -139,6 +147,22 @@ class MemberGate:
         """Returns the fingerprint of the ML-DSA key that the certificate of an X25519 key's holder names, if it is known."""
         known = self._known.get(address_of_exchange_key(exchange_key))
         return None if known is None else known.claims.fingerprint
+
+    def knows(self, exchange_key: bytes) -> bool:
+        """Tells whether the certificate of an X25519 key's holder is known."""
+        return address_of_exchange_key(exchange_key) in self._known
+
+    def shown(self) -> bytes:
+        """Returns this node's certificates, for a partner that wants them."""
+        return encode_chain(self.membership.chain)
+
+    def admit(self, partner: bytes, certificates: bytes, *, now: float) -> bool:
+        """Takes the certificates that a partner has shown, unless too many are checked already; raises NotAMember."""
+        try:
+            return self._admit(partner, decode_chain(certificates), now=now)
+        except NotAMember:
+            self.counters.members_refused += 1
+            raise
 
     # -- events of links -----------------------------------------------------------------------------------------------
 
@@ -243,32 +267,36 @@ class MemberGate:
         return False
 
     def _take_chain(self, name: bytes, chain: Chain, *, now: float) -> None:
-        address, digest = name[:ADDRESS_BYTES], blake2b(encode_chain(chain), size=_DIGEST_BYTES)
-        known = self._known.get(address)
+        address, before = name[:ADDRESS_BYTES], self._known.get(name[:ADDRESS_BYTES])
+        try:
+            if not self._admit(address, chain, now=now):
+                return
+        except NotAMember as reason:
+            self.counters.members_refused += 1
+            self._known.pop(address, None)
+            self._bar(address, str(reason), now=now)
+            return
+        link = self._neighbours.links.get(name)
+        if link in self._held and self._known[address] is not before:
+            self._held[link].since = now  # from which on the proof of the key is awaited
+
+    def _admit(self, address: bytes, chain: Chain, *, now: float) -> bool:
+        """Takes the certificates of a node, unless too many are checked already; raises NotAMember."""
+        digest, known = blake2b(encode_chain(chain), size=_DIGEST_BYTES), self._known.get(address)
         if known is None or known.digest != digest:
             if not self._may_check(address, now=now):
-                return
-            try:
-                claims = self._checked(name, chain, now=now)
-            except NotAMember as reason:
-                self.counters.members_refused += 1
-                self._known.pop(address, None)
-                self._bar(address, str(reason), now=now)
-                return
-            self._known[address] = _Known(digest, claims)
-            link = self._neighbours.links.get(name)
-            if link in self._held:
-                self._held[link].since = now  # from which on the proof of the key is awaited
+                return False
+            self._known[address] = _Known(digest, self._checked(address, chain, now=now))
         self.counters.members_shown += 1
         for link in self._neighbours.links.values():
             if link.address == address:
                 link.proofs.want(self._neighbours.peering.proof_wanted(link.exchange_key), now=now)
+        return True
 
-    def _checked(self, name: bytes, chain: Chain, *, now: float) -> Claims:
-        """Returns what a neighbour's certificates say, if it is true; raises NotAMember."""
-        claims = self.membership.check_claims(chain, name[:ADDRESS_BYTES], now=now)
-        link = self._neighbours.links.get(name)
-        pinned = None if link is None else self._neighbours.peering.peers.fingerprint_of(link.exchange_key)
+    def _checked(self, address: bytes, chain: Chain, *, now: float) -> Claims:
+        """Returns what a node's certificates say, if it is true; raises NotAMember."""
+        claims = self.membership.check_claims(chain, address, now=now)
+        pinned = self._neighbours.peering.peers.fingerprint_of(exchange_key_of_signing_key(chain.own.key))
         if claims.fingerprint is not None and pinned not in (None, claims.fingerprint):
             raise NotAMember(OTHER_KEY)
         self.membership.check_signatures(chain)
@@ -320,9 +348,7 @@ class MemberGate:
         for address in [one for one, (until, _) in self._barred.items() if until <= now]:
             del self._barred[address]
         at = now + self.membership.offset_s  # the clock of this host may have been set
-        for address in [one for one, known in self._known.items() if known.claims.until <= at]:
-            del self._known[address]
-            self._bar(address, EXPIRED, now=now)
+        self._end_expired([one for one, known in self._known.items() if known.claims.until <= at], now=now)
         for link in [one for one, held in self._held.items() if held.since + PROOF_WITHIN_S <= now]:
             held = self._held.pop(link)
             address = held.up.neighbour[:ADDRESS_BYTES]
@@ -336,8 +362,19 @@ class MemberGate:
         if self._has_news:
             self._has_news = False
             end_forbidden(self._neighbours, self._sessions, self._policy, now=now)
-        if len(self._known) > LINKS:
-            self._known = {one: known for one, known in self._known.items() if one in self._neighbours.links}
+        if len(self._known) > LINKS + SESSIONS:
+            in_use = self._neighbours.links.keys() | self._sessions.by_peer.keys()
+            self._known = {one: known for one, known in self._known.items() if one in in_use}
+
+    def _end_expired(self, addresses: list[bytes], *, now: float) -> None:
+        """Ends links with nodes whose certificate has expired, and has partners further away show a newer one."""
+        neighbours = {link.address for link in self._neighbours.links.values()}
+        for address in addresses:
+            del self._known[address]
+            if address in neighbours:
+                self._bar(address, EXPIRED, now=now)
+        if addresses:
+            self._sessions.want_proofs(now=now)
 
     def _bar(self, address: bytes, reason: str, *, now: float) -> None:
         if len(self._barred) >= LINKS and address not in self._barred:

@@ -138,7 +138,7 @@ class Node:
             self.identity,
             handshakes=handshakes,
             routing=self.routing,
-            links=self.links,
+            peering=self._peering,
             policy=self._policy,
             settings=self._settings,
             verify=verify,

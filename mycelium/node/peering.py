@@ -18,6 +18,7 @@ from mycelium.peering.exchange import PeerExchange
 from mycelium.peering.inviting import Inviting
 from mycelium.peering.knocks import Knocks
 from mycelium.peering.outside import Outside
+from mycelium.session.key_proofs import MemberChecks, ProofSource
 from mycelium.wire.control import Item, Observed
 
 
@@ -29,8 +30,10 @@ class Peering:
     ) -> None:
         self.links: dict[bytes, Link] = {}  # by neighbour
         self.peers = PeerList(rng)
-        self.certified: Callable[[bytes], bytes | None] = lambda exchange_key: None  # what a certificate binds a key to
+        self.members: MemberChecks | None = None  # in a network of members
         self.prover = KeyProver(handshakes.identity, handshakes.primitives)
+        self.proof_source = ProofSource(self.prover, self.proof_wanted, lambda: self.members)
+        self.on_wanted: Callable[..., None] = lambda now: None  # told when other proofs are wanted
         self.outside = Outside()
         self.handshakes = Handshakes(handshakes, rng=rng, outbox=outbox, new_index=new_index)
         self.dialler = Dialler(self.handshakes)
@@ -65,13 +68,15 @@ class Peering:
         return removed
 
     def want_proofs(self, *, now: float) -> None:
-        """Has neighbours prove what they must, on each link."""
+        """Has neighbours prove what they must, on each link, and partners in sessions."""
         for link in self.links.values():
             link.proofs.want(self.proof_wanted(link.exchange_key), now=now)
+        self.on_wanted(now=now)
 
     def proof_wanted(self, exchange_key: bytes) -> bytes | None:
         """Returns the fingerprint of the ML-DSA key that the holder of an X25519 key must prove, by pin or certificate."""
-        return self.peers.fingerprint_of(exchange_key) or self.certified(exchange_key)
+        pinned = self.peers.fingerprint_of(exchange_key)
+        return self.members.certified(exchange_key) if pinned is None and self.members is not None else pinned
 
     def receive(self, neighbour: bytes, items: Sequence[Item], *, now: float) -> None:
         """Takes where a neighbour sees this node, what it asks or tells of peers, and whether it wants a knock."""

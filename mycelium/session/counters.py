@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+from mycelium.channel.key_proofs import KeyProofCounters
 from mycelium.counters import counter, drops
 
 
 @dataclass(slots=True)
-class SessionCounters:
+class SessionCounters(KeyProofCounters):
     """Totals since the node started."""
 
     packets_queue_full: int = drops("Packets dropped while a session was being set up: its queue was full.")
@@ -15,3 +16,7 @@ class SessionCounters:
     sessions_sent_a_cookie: int = drops("Session requests answered with a cookie: more came than are answered.")
     sessions_deferred: int = drops("Session requests dropped: the announcement of the peer is pending.")
     sessions_denied: int = drops("Session requests from and to peers that the policy excludes.")
+    sessions_unproved: int = drops(
+        "Keys of sessions dropped: the peer has not proved what its pin or certificate names."
+    )
+    proof_trains_refused: int = drops("Trains about proofs of keys dropped: not authentic, or unreadable.")

@@ -18,6 +18,7 @@ from mycelium.session.queue import PacketQueue
 
 CONFIRMED_KEYPAIRS: Final = 4  # enough for a rekey, a simultaneous open and a restart at once
 UNCONFIRMED_KEYPAIRS: Final = 2
+UNPROVED_KEYPAIRS: Final = 4  # as many as confirmed ones; whoever poses as the peer pushes out no others
 TRAIN_FLOOR: Final = 1_024  # bytes of items in a train that fits one datagram on every path
 QUOTED_BYTES: Final = 128  # of a train's first packet: what an ICMPv6 error needs to name its flow
 
@@ -38,13 +39,15 @@ class SessionKeypair(Keypair):
     A responder sends nothing under an unconfirmed keypair, one that has opened nothing yet: the request may be a recording.
     """
 
-    __slots__ = ("answer", "is_confirmed", "report")
+    __slots__ = ("answer", "asked", "is_confirmed", "reminded_at", "report", "shown")
 
     def __init__(self, keys: AgreedKeys, *, now: float) -> None:
         super().__init__(keys, now=now)
         self.is_confirmed = keys.is_initiator
         self.answer: Answer | None = None  # None once confirmed
         self.report = ArrivalReport()
+        self.asked = self.shown = 0  # times that a proof of the peer was asked for, and this node's shown
+        self.reminded_at = -inf  # when the peer was reminded to say whether it accepts this node's proof
 
 
 class Session:
@@ -60,6 +63,7 @@ class Session:
         "peer_epoch",
         "queue",
         "recent",
+        "refused_until",
         "sending",
         "turn",
         "way_back",
@@ -77,6 +81,7 @@ class Session:
         self.keypairs: list[SessionKeypair] = []  # newest first
         self.sending: SessionKeypair | None = None
         self.is_requesting = False  # a request of ours is under way
+        self.refused_until = -inf  # no request of ours begins before: the peer has not proved what it must
         self.queue = queue
         self.recent: deque[tuple[int, bytes, bytes]] = deque(
             maxlen=QUOTED_PACKETS
@@ -87,8 +92,13 @@ class Session:
 
     @property
     def heard_at(self) -> float:
-        """When a train of the peer was opened last; the time of the newest keypair if none was."""
-        return max((keypair.last_opened for keypair in self.keypairs), default=-inf)
+        """When a train of the peer was opened last that counts; the time of the newest keypair if none was."""
+        return max((keypair.last_opened for keypair in self.keypairs if keypair.awaited is None), default=-inf)
+
+    @property
+    def is_proving(self) -> bool:
+        """Tells whether this node has agreed on keys for which a proof is all that they wait for."""
+        return any(keypair.is_initiator and not keypair.is_settled for keypair in self.keypairs)
 
     def take_report(self, opened: int, newest: int, *, now: float) -> None:
         """Takes the peer's report on our trains, unless it is about an earlier keypair."""
@@ -101,33 +111,51 @@ class Session:
         return next((one for one in answers if one is not None and one.request_digest == request_digest), None)
 
     def adopt(self, keypair: SessionKeypair) -> None:
-        """Adds a keypair; an initiator sends under it at once."""
+        """Adds a keypair, which is used once it is confirmed and proved."""
         self.keypairs.insert(0, keypair)
-        if keypair.is_confirmed:
-            self._send_under(keypair)
 
-    def opened_under(self, keypair: SessionKeypair, own_exchange_key: bytes) -> None:
-        """Called when a train was opened under a keypair that the session does not send under.
-
-        The first time the session switches to it, because the peer may hold no other. After a simultaneous open, once the peer
-        uses both keypairs, both ends settle on the same one.
-        """
+    def confirm(self, keypair: SessionKeypair) -> bool:
+        """Called when a train was opened under a keypair; tells whether it was the first one of a responder's."""
         is_first = not keypair.is_confirmed
         if is_first and keypair.answer is not None:
             self.way_back = keypair.answer.home
         keypair.is_confirmed = True
         keypair.answer = None
+        return is_first
+
+    def opened_under(self, keypair: SessionKeypair, own_exchange_key: bytes, *, is_first: bool) -> None:
+        """Called when a train that counts was opened under a keypair that the session does not send under.
+
+        The first time the session switches to it, because the peer may hold no other. After a simultaneous open, once the peer
+        uses both keypairs, both ends settle on the same one.
+        """
         if is_first or self.sending is None or is_superseded(self.sending, keypair, own_exchange_key):
             self._send_under(keypair)
+
+    def settle(self, keypair: SessionKeypair) -> bool:
+        """Sends under a settled keypair from now on, if it is confirmed and there is no newer one; tells whether it does."""
+        newest = -inf if self.sending is None else self.sending.established
+        if not keypair.is_confirmed or keypair is self.sending or keypair.established < newest:
+            return False
+        self._send_under(keypair)
+        return True
+
+    def hold(self) -> None:
+        """Sends nothing more under a keypair that waits for a proof."""
+        if self.sending is not None and not self.sending.is_settled:
+            self.sending = None
 
     def trim_keypairs(self) -> list[SessionKeypair]:
         """Drops and returns the oldest keypairs beyond the bounds.
 
-        Unconfirmed ones have a bound of their own, because recorded requests can create any number of them.
+        Unconfirmed ones have a bound of their own, because recorded requests can create any number of them; so have those
+        for which the peer owes a proof.
         """
         confirmed = [one for one in self.keypairs if one.is_confirmed and one is not self.sending]
+        proved = [one for one in confirmed if one.awaited is None]
+        unproved = [one for one in confirmed if one.awaited is not None]
         unconfirmed = [one for one in self.keypairs if not one.is_confirmed]
-        dropped = confirmed[CONFIRMED_KEYPAIRS - 1 :] + unconfirmed[UNCONFIRMED_KEYPAIRS:]
+        dropped = proved[CONFIRMED_KEYPAIRS - 1 :] + unproved[UNPROVED_KEYPAIRS:] + unconfirmed[UNCONFIRMED_KEYPAIRS:]
         self.keypairs = [one for one in self.keypairs if one not in dropped]
         return dropped
 

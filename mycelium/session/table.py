@@ -5,6 +5,7 @@ A session is keyed by the peer's address; which packets may travel in it is deci
 
 import random
 from collections.abc import Callable
+from math import inf
 from typing import Final
 
 from mycelium.channel.byte_budget import ByteBudget
@@ -24,6 +25,8 @@ from mycelium.policy.base import Policy
 from mycelium.routing.excess import Excesses
 from mycelium.routing.resolution import PENDING, LookUp, Resolver
 from mycelium.session.counters import SessionCounters
+from mycelium.session.key_proofs import ProofSource
+from mycelium.session.proving import Proving
 from mycelium.session.queue import PacketQueue
 from mycelium.session.request_gate import RequestGate, RequestVerdict
 from mycelium.session.requests import SessionRequests, TrainSender
@@ -43,6 +46,7 @@ RENEWAL_SPACING_S: Final = 1.0  # time after an opened train in which one under 
 WORN_OUT_BLOCKS: Final = LAST_BLOCK - (1 << 31)  # 32 GiB before the end: more than is sealed between two sweeps
 IDLE_FORGOTTEN_S: Final = 10 * 60.0
 SWEEP_S: Final = 5.0
+REFUSED_S: Final = 2.0  # for which no session is requested of a peer that has not proved what it must
 
 _DIGEST_BYTES: Final = 16
 
@@ -62,6 +66,7 @@ class Sessions:
         resolve: Resolver,
         look_up: LookUp,
         policy: Policy,
+        proof_source: ProofSource,
         send: TrainSender,
         excesses: Excesses,
         arm: Callable[[float], None],
@@ -73,6 +78,7 @@ class Sessions:
         self._send = send
         self._arm = arm
         self.counters = SessionCounters()
+        self._proving = Proving(config.identity.address, proof_source, self.counters, send=send, owner=self, arm=arm)
         self._requests = SessionRequests(
             config, rng=rng, look_up=look_up, send=send, counters=self.counters, new_index=self._new_index
         )
@@ -84,6 +90,7 @@ class Sessions:
         self.by_index: dict[int, tuple[Session, SessionKeypair]] = {}
         self.ready: list[Session] = []  # their queued packets may leave; drained by the owner
         self.renewed: list[bytes] = []  # peers whose keypair was replaced early; drained by the owner
+        self.unproved: list[tuple[bytes, str]] = []  # peers whose keypair was dropped, and why; drained by the owner
         self.failed = self._requests.failed
 
     # -- outbound ------------------------------------------------------------------------------------------------------
@@ -105,8 +112,15 @@ class Sessions:
         self.request(session, now=now)
 
     def request(self, session: Session, *, now: float) -> None:
-        """Starts a handshake unless one is under way; fails if the policy forbids it or the peer is unknown."""
+        """Starts a handshake unless one is under way or its keys are being proved; fails if that is forbidden."""
+        if not session.is_proving:
+            self._request(session, now=now)
+
+    def _request(self, session: Session, *, now: float) -> None:
         if session.is_requesting:
+            return
+        if now < session.refused_until:
+            self._requests.fail(session)
             return
         if self._policy.allows_session(session.peer, now=now):
             self._requests.begin(session, now=now)
@@ -206,17 +220,29 @@ class Sessions:
             self.counters.sessions_refused += 1
             return
         before = session.sending
-        self._adopt(session, keys, now=now)
-        self._note_renewal(session, before)
-        self.ready.append(session)
+        if self._adopt(session, keys, now=now).is_settled:
+            self._note_renewal(session, before)
+            self.ready.append(session)
 
-    def opened_under(self, session: Session, keypair: SessionKeypair) -> None:
-        """Called when a train was opened under a keypair that the session does not send under."""
+    def opened_under(self, session: Session, keypair: SessionKeypair, *, now: float) -> bool:
+        """Called when a train was opened under a keypair that the session does not send under; tells whether it counts."""
+        is_first = self._confirm(session, keypair, now=now)
+        if keypair.awaited is not None:
+            return False
+        keypair.accepted_by = -inf  # or the peer would seal nothing but proofs
         before = session.sending
-        session.opened_under(keypair, self._config.identity.exchange_public_key)
+        session.opened_under(keypair, self._config.identity.exchange_public_key, is_first=is_first)
         self._note_renewal(session, before)
         if session.queue:
             self.ready.append(session)
+        return True
+
+    def _confirm(self, session: Session, keypair: SessionKeypair, *, now: float) -> bool:
+        """Notes that a train was opened under a keypair; tells whether it was the first one of a responder's."""
+        is_first = session.confirm(keypair)
+        if is_first:
+            self._proving.confirmed(session, keypair, now=now)
+        return is_first
 
     def receive_unknown(self, peer: bytes, *, now: float) -> None:
         """Called for a train under a keypair that we do not hold: a handshake gives the peer one that we do.
@@ -229,7 +255,7 @@ class Sessions:
             if is_in_use or session.is_requesting:
                 return
         if self._resolve(peer) is not None and self._renewals.take(now=now):
-            self.request(self.find(peer, now=now), now=now)
+            self._request(self.find(peer, now=now), now=now)
 
     def drop_keys(self, *, now: float) -> None:
         """Drops all keypairs and requests under way; where packets wait, keys are asked for anew."""
@@ -242,11 +268,51 @@ class Sessions:
             if session.queue:
                 self.request(session, now=now)
 
+    # -- proofs of keys ------------------------------------------------------------------------------------------------
+
+    def receive_proof(self, peer: bytes, index: int, counter: int, sealed: memoryview, *, now: float) -> None:
+        """Takes a train about proofs of keys, under whatever keypair; `sealed` is its body."""
+        session, keypair = self.by_index.get(index, (None, None))
+        if session is None or keypair is None or session.peer != peer:
+            self.receive_unknown(peer, now=now)
+            return
+        item = self._proving.open(session, keypair, counter, sealed, now=now)
+        if item is not None:
+            is_first = self._confirm(session, keypair, now=now)
+            self._proving.take(session, keypair, item, now=now)
+            if is_first:
+                self.proved(session, keypair, now=now)
+
+    def want_proofs(self, *, now: float) -> None:
+        """Has partners prove what they must: pins have changed, or a certificate is valid no more."""
+        self._proving.want_anew(list(self.by_peer.values()), now=now)
+
+    def proved(self, session: Session, keypair: SessionKeypair, *, now: float) -> None:
+        """Has a session use a keypair, unless a proof is still to come."""
+        before = session.sending
+        if keypair.is_settled and session.settle(keypair):
+            self._note_renewal(session, before)
+            self.ready.append(session)
+
+    def not_proved(self, session: Session, keypair: SessionKeypair, cause: str, *, now: float) -> None:
+        """Drops a keypair that is not the peer's; the session goes on under the one before, or fails."""
+        session.keypairs.remove(keypair)
+        del self.by_index[keypair.local_index]
+        if session.sending is keypair:
+            session.sending = None
+        self.counters.sessions_unproved += 1
+        self.unproved.append((session.peer, cause))
+        if keypair.is_initiator:  # others ask as they like, also in the peer's name
+            session.refused_until = now + REFUSED_S
+        if session.sending is None and not session.is_proving and not session.is_requesting:
+            self._requests.fail(session)
+
     # -- time ----------------------------------------------------------------------------------------------------------
 
     def handle_timeout(self, *, now: float) -> None:
         """Retransmits and gives up requests, renews old keypairs, forgets idle sessions."""
         self._requests.handle_timeout(now=now)
+        self._proving.handle_timeout(now=now)
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_S
             for session in list(self.by_peer.values()):
@@ -255,7 +321,7 @@ class Sessions:
 
     def next_deadline(self) -> float:
         """Returns when `handle_timeout` is wanted next; infinity for never."""
-        deadline = self._requests.next_deadline()
+        deadline = min(self._requests.next_deadline(), self._proving.next_deadline())
         return min(deadline, self._next_sweep) if self.by_peer else deadline
 
     def _sweep(self, session: Session, *, now: float) -> None:
@@ -285,6 +351,9 @@ class Sessions:
         keypair = SessionKeypair(keys, now=now)
         self.by_index[keypair.local_index] = (session, keypair)
         session.adopt(keypair)
+        self._proving.begin(session, keypair, now=now)
+        if keypair.is_settled:
+            session.settle(keypair)
         for old in session.trim_keypairs():
             del self.by_index[old.local_index]
         session.peer_epoch = self._epoch_of(session.peer) or session.peer_epoch
@@ -302,6 +371,7 @@ class Sessions:
         session.queue.take_all()
         self._requests.drop(session)
         del self.by_peer[session.peer]
+        self._proving.forget(session.peer)
         for keypair in session.keypairs:
             del self.by_index[keypair.local_index]
 

@@ -3,7 +3,7 @@
     0  1  hop limit                            } relays change these two bytes;
     1  1  flags: 1 deflected, 2 congested      } the rest of the header is associated data of the seal
     2  1  version 1 in the high half, type in the low: 0 data, 1 session request, 2 session reply, 3 error, 4 cookie, 5 relay,
-          6 lookup, 7 answer
+          6 lookup, 7 answer, 8 proof
     3  1  traffic class of the packets
     4  1  flow bucket
     5  3  length of the body
@@ -24,7 +24,8 @@ The body of a relay train is another train, whole, behind the 16 bytes of its so
 waypoint at first, and that of the train inside from the first node on that has a route there; hop limit and flags count in
 place of those inside.
 
-The bodies of lookups and answers are those of `lookup.py`.
+The bodies of lookups and answers are those of `lookup.py`. That of a proof is one of `session_proof.py`, sealed as that of a
+data train; its class and flow bucket are 0.
 
 Item:
     0  3  length of the content, after the 8-byte head
@@ -57,6 +58,7 @@ SESSION_COOKIE: Final = 0x14
 RELAY: Final = 0x15
 LOOKUP: Final = 0x16
 ANSWER: Final = 0x17
+SESSION_PROOF: Final = 0x18
 
 DEFLECTED: Final = 1
 CONGESTED: Final = 2

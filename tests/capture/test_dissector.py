@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 from mycelium import wire
 from mycelium.capture.dissector import FRAMES, TITLES, Dissector
 from mycelium.capture.keys import KnownKey
+from mycelium.capture.trains import proof_fields
 from mycelium.errors import DecodeError
 from mycelium.wire import frame, train
 from mycelium.wire.control import Item, encode_item
 from mycelium.wire.datagram import TYPES
 from mycelium.wire.knock import encode_knock
 from mycelium.wire.lease import LEASE_BIND, LEASE_CHALLENGE, encode_bind
+from mycelium.wire.membership import CERTIFICATE_BYTES
+from mycelium.wire.session_proof import CertificatePart, MemberWanted
 from sim.net.network import url_of
 from sim.net.node_net import NodeNet
 from tests.capture.support import all_parts, dissected, titles
@@ -144,6 +147,17 @@ def test_proofs_of_keys_are_told() -> None:
     proofs = [part.fields for part in all_parts(dissected(net, "a")) if part.title == "key proof"]
     told = {key for fields in proofs for key in fields}
     assert {"wants key", "has parts", "part", "is accepted"} <= told
+    ping(net, "a", "b")
+    net.run(1)
+    proofs = [part.fields for part in all_parts(dissected(net, "a")) if part.title == "session proof"]
+    told = {key for fields in proofs for key in fields}
+    assert {"wants key", "has parts", "part", "is accepted"} <= told
+    assert "sealed" not in told
+
+
+def test_certificates_in_sessions_are_told() -> None:
+    assert proof_fields(MemberWanted(0b11, 0b111)) == {"wants certificates": True, "has parts": 5}
+    assert proof_fields(CertificatePart(3, CERTIFICATE_BYTES, b"")) == {"part of certificates": 3}
 
 
 def test_repairs_are_told() -> None:

@@ -53,6 +53,7 @@ def full_journal() -> Journal:
     journal.note(EventKind.NEIGHBOUR_EXCESSIVE, node=B, cause="it brings too many nodes", now=now)
     journal.note(EventKind.STRANGERS_EXCESSIVE, cause="too many links come from the network of 192.0.2.9", now=now)
     journal.note(EventKind.SESSION_RENEWED, node=C, now=now)
+    journal.note(EventKind.SESSION_REFUSED, node=C, cause="its certificate has expired", now=now)
     journal.note(EventKind.ROUTE_AVOIDED, node=A, after=B, cause=ELSEWHERE, now=now)
     journal.note(EventKind.ROUTE_TRUSTED, node=A, after=B, now=now)
     journal.note(EventKind.NEIGHBOUR_AVOIDED, node=B, count=3, now=now)
@@ -104,6 +105,7 @@ def test_every_kind_has_words() -> None:
         "401::1 asks too much of this node: it brings too many nodes",
         "strangers ask too much of this node: too many links come from the network of 192.0.2.9",
         "session renewed: new end-to-end keys with 402::1",
+        "keys of a session with 402::1 are not used: its certificate has expired",
         "400::1 does not answer what is sent to it over 401::1: it answers over another neighbour, which is used from now on",
         "400::1 answers again what is sent to it over 401::1",
         "401::1 seems to drop what it should forward: 3 nodes beyond it, the most, do not answer; other ways come first",

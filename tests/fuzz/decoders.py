@@ -40,6 +40,7 @@ from mycelium.wire.membership import (
     decode_statement,
 )
 from mycelium.wire.reachability import decode_reach
+from mycelium.wire.session_proof import decode_session_proof
 from mycelium.wire.signal import decode_signal
 from mycelium.wire.speed import decode_speed, read_arrivals
 from mycelium.wire.survey import decode_survey
@@ -129,6 +130,7 @@ DECODERS: Final[dict[str, Target]] = {
     **HANDSHAKES,
     **TEXTS,
     "key proof": decode_key_proof,
+    "session proof": decode_session_proof,
 }
 _REFUSALS: Final = (
     ConfigError,

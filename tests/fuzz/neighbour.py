@@ -16,7 +16,7 @@ from mycelium.endpoint import Endpoint
 from mycelium.link.link import LinkState
 from mycelium.node.node import Node
 from mycelium.wire.frame import DATA, FRAME_HEADER
-from mycelium.wire.train import TRAIN_HEADER
+from mycelium.wire.train import SESSION_PROOF, TRAIN_HEADER
 from sim.net.network import PORT
 from sim.net.node_net import NodeNet
 from tests.node.test_hostile import check_bounds
@@ -155,7 +155,11 @@ class FuzzedMesh:
     def _train(self, name: str, body: bytes) -> None:
         """A train with a head that makes sense: its type, and what is in it."""
         kind, rest = (body[0], body[1:]) if body else (0, b"")
-        keys = self._node.sessions.by_peer[self._address(name)].sending
+        session = self._node.sessions.by_peer[self._address(name)]
+        keys = session.sending
+        if kind == SESSION_PROOF and keys is not None:  # the only one besides data that is sealed
+            self._node.sessions._proving._send_plain(session, keys, rest, now=self.net.now)
+            return
         index = 0 if keys is None else keys.remote_index
         ends = self._address(name), self._address("a")
         self._frame(bytes((DATA,)) + TRAIN_HEADER.pack(64, 0, kind, 0, len(rest), index, 1, *ends) + rest)

@@ -50,8 +50,23 @@ from mycelium.wire.knock import KNOCK_NONCE_BYTES, KnockWanted, encode_knock
 from mycelium.wire.known_peer import KnownPeer, encode_known_peers
 from mycelium.wire.lease import LeaseAnswer, LeaseRequest
 from mycelium.wire.meeting import Meeting, MeetingKind, encode_meeting, tail_of
-from mycelium.wire.membership import Chain, Credentials, encode_chain, encode_credentials, encode_removals, pieces_of
+from mycelium.wire.membership import (
+    CERTIFICATE_BYTES,
+    Chain,
+    Credentials,
+    encode_chain,
+    encode_credentials,
+    encode_removals,
+    pieces_of,
+)
 from mycelium.wire.reachability import ProbeKind, Reach, encode_reach
+from mycelium.wire.session_proof import (
+    CERTIFICATE_PART_BYTES,
+    CertificatePart,
+    MemberWanted,
+    SessionProofItem,
+    encode_session_proof,
+)
 from mycelium.wire.signal import Signal, SignalKind, encode_signal
 from mycelium.wire.speed import SpeedHead, SpeedKind, encode_speed
 from mycelium.wire.survey import LinksAsked, LinksTold, ToldLink, encode_answer, encode_question
@@ -73,6 +88,7 @@ from mycelium.wire.train import (
     REPORT,
     SESSION_COOKIE,
     SESSION_COOKIE_BYTES,
+    SESSION_PROOF,
     SESSION_REPLY,
     SESSION_REPLY_BYTES,
     SESSION_REQUEST,
@@ -189,6 +205,7 @@ def of_decoders() -> list[bytes]:
         "lookup answer": ANSWER_BODY,
         "home records": lookup.encode_records((HOME_RECORD, HOME_RECORD)),
         "key proof": encode_key_proof(_part()),
+        "session proof": encode_session_proof(CertificatePart(0, CERTIFICATE_BYTES, bytes(CERTIFICATE_PART_BYTES))),
         "knock": encode_knock(bytes(KNOCK_NONCE_BYTES)),
         "meeting": encode_meeting(_vicinity()),
         "headers": tcp_packet(bytes(64)),
@@ -254,6 +271,7 @@ def of_neighbour() -> list[bytes]:
         (LOOKUP, LOOKUP_BODY),
         (ANSWER, ANSWER_BODY),
         (RELAY, IDENTITY.address + _inner()),
+        *((SESSION_PROOF, encode_session_proof(item)) for item in _session_proofs()),
     )
     wait = act(FuzzAct.WAIT, b"\x40")
     ends = (FuzzAct.TRAIN_TO_B, FuzzAct.ITEMS_TO_B), (FuzzAct.TRAIN_TO_C, FuzzAct.ITEMS_TO_C)
@@ -264,6 +282,11 @@ def of_neighbour() -> list[bytes]:
         *(act(kind, content) + wait for content in contents() for _, kind in ends),
         act(FuzzAct.DATAGRAM, bytes((0x14,)) + bytes(40)) + act(FuzzAct.OF_A_STRANGER, bytes((0x10,)) + bytes(1_231)),
     ]
+
+
+def _session_proofs() -> list[SessionProofItem]:
+    certificates = CertificatePart(0, CERTIFICATE_BYTES, bytes(CERTIFICATE_PART_BYTES))
+    return [MemberWanted(), certificates, ProofWanted(bytes(16)), _part(), ProofAccepted()]
 
 
 def _signal() -> Signal:

@@ -43,6 +43,10 @@ def test_members_come_in_by_certificates_and_go_by_a_list(make_mesh: MakeMesh, t
     b.peers.clear()
     mesh.start(["b"])
     wait_until(lambda: ping(b.host, c.address, wait=1).received, SECONDS, "a member is reached over another")
+    for one in (b, c):  # of a on the link, and of each other in the session
+        assert one.counters()["members_shown"] >= 2
+        assert one.counters()["key_proofs_taken"] >= 2
+        assert one.counters()["trains_unproved"] == one.counters()["sessions_unproved"] == 0
     wait_until(lambda: a.events(kind="member-refused"), SECONDS, "who has no certificate is refused")
     assert {event["node"] for event in a.events(kind="member-refused")} == {x.address}
     assert x.reachable_subnets() == set()

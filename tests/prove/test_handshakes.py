@@ -62,6 +62,7 @@ def test_what_is_left_out_of_a_link_handshake_is_missed(left_out: Variant, one: 
         (Variant(has_kem=False), HandshakeSearch("ekem1", SESSION), "quantum"),
         (Variant(binds=False), HandshakeSearch("hash", SESSION), "requests"),
         (Variant(has_psk=False), HandshakeSearch("psk", SESSION, is_private=True, early="ab"), "secrecy"),
+        (Variant(has_kem=False), HandshakeSearch("ekem1, proved", SESSION, early="ab", lemmas=("proofs",)), "proofs"),
     ],
     ids=lambda one: one.name if isinstance(one, HandshakeSearch) else "",
 )

@@ -18,19 +18,21 @@ from itertools import count
 from typing import Final
 
 from mycelium.crypto.handshake import HandshakeConfig
+from mycelium.crypto.key_proof import KeyProver
 from mycelium.identity import Identity
 from mycelium.policy.base import DEFAULT_POLICY
 from mycelium.routing.excess import Excesses
 from mycelium.routing.resolution import Resolution
+from mycelium.session.key_proofs import MemberChecks, ProofSource
 from mycelium.session.session import Session
 from mycelium.session.table import Sessions
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305, TAG_BYTES
-from mycelium.wire.train import DATA, SESSION_COOKIE, SESSION_REPLY, SESSION_REQUEST
+from mycelium.wire.train import DATA, SESSION_COOKIE, SESSION_PROOF, SESSION_REPLY, SESSION_REQUEST
 from sim.net.repeatable_crypto import RepeatablePrimitives
 
 DELAY_S: Final = 0.02
-_KINDS: Final = {SESSION_REQUEST: "request", SESSION_REPLY: "reply", SESSION_COOKIE: "cookie"}
+_KINDS: Final = {SESSION_REQUEST: "request", SESSION_REPLY: "reply", SESSION_COOKIE: "cookie", SESSION_PROOF: "proof"}
 
 Delays = Sequence[float]  # how long each copy of a train takes; none where it is lost
 
@@ -58,6 +60,10 @@ class SessionEnd:
         self.identity = Identity(name.encode() * 32)
         self.resolutions: dict[bytes, Resolution] = {}  # of nodes that differ from what the lab knows
         self.delivered: list[bytes] = []
+        self.unproved = 0  # trains that came before the proof
+        self.prover = KeyProver(self.identity, RepeatablePrimitives())
+        self.wanted: dict[bytes, bytes] = {}  # fingerprints, by X25519 key
+        self.members: MemberChecks | None = None
         rng = random.Random(f"{name}/{epoch}/{lab.seed}")
         self.sessions = Sessions(
             HandshakeConfig(
@@ -70,6 +76,7 @@ class SessionEnd:
             resolve=self._resolve,
             look_up=lambda node, *, now: self._resolve(node),
             policy=DEFAULT_POLICY,
+            proof_source=ProofSource(self.prover, lambda key: self._wanted(key), lambda: self.members),
             send=self._send,
             excesses=Excesses(),
             arm=lambda when: None,
@@ -97,12 +104,22 @@ class SessionEnd:
             self.sessions.receive_cookie(source, train.index, train.body, now=now)
         elif train.kind == SESSION_REPLY:
             self.sessions.receive_reply(source, train.index, train.counter, body, now=now)
+        elif train.kind == SESSION_PROOF:
+            self.sessions.receive_proof(source, train.index, train.counter, body, now=now)
         else:
             self._open(source, train)
+        self.release()
+
+    def release(self) -> None:
+        """Sends what waited for sessions that have keys now."""
         ready, self.sessions.ready[:] = list(self.sessions.ready), []
         for session in ready:
             for data in [packet.data for packet in session.queue.take_all()] or [b""]:
                 self.send(session.peer, data) if data else self._seal(session, b"")
+
+    def _wanted(self, exchange_key: bytes) -> bytes | None:
+        certified = None if self.members is None else self.members.certified(exchange_key)
+        return self.wanted.get(exchange_key, certified)
 
     def _resolve(self, node: bytes) -> Resolution:
         known = next((end.announcement for end in self.lab.ends.values() if end.identity.address == node), None)
@@ -141,9 +158,10 @@ class SessionEnd:
         plain = bytearray(len(train.body) - TAG_BYTES)
         if not keypair.opening.open_into(train.counter, train.body, b"", plain):
             return
+        if keypair is not session.sending and not self.sessions.opened_under(session, keypair, now=self.lab.now):
+            self.unproved += 1
+            return
         keypair.last_opened = session.last_used = self.lab.now
-        if keypair is not session.sending:
-            self.sessions.opened_under(session, keypair)
         if plain:
             self.delivered.append(bytes(plain))
 
@@ -231,3 +249,4 @@ class SessionLab:
             for end in self.ends.values():
                 if end.sessions.next_deadline() <= self.now:
                     end.sessions.handle_timeout(now=self.now)
+                    end.release()

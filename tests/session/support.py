@@ -3,10 +3,12 @@
 import random
 
 from mycelium.crypto.handshake import HandshakeConfig
+from mycelium.crypto.key_proof import KeyProver
 from mycelium.identity import Identity
 from mycelium.policy.base import DEFAULT_POLICY
 from mycelium.routing.excess import Excesses
 from mycelium.routing.resolution import Resolution
+from mycelium.session.key_proofs import ProofSource
 from mycelium.session.table import Sessions
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305
@@ -36,6 +38,7 @@ class Peer:
             resolve=lambda node: self.resolution,
             look_up=lambda node, *, now: self.resolution,
             policy=DEFAULT_POLICY,
+            proof_source=ProofSource(KeyProver(self.identity, RepeatablePrimitives()), lambda key: None, lambda: None),
             send=self._send,
             excesses=self.excesses,
             arm=self.armed.append,

@@ -349,7 +349,7 @@ def shake_hands(a: Peer, b: Peer, *, now: float) -> Session:
     b.receive_from(a, now=now)
     a.receive_from(b, now=now)
     theirs = b.sessions.by_peer[a.identity.address]
-    b.sessions.opened_under(theirs, theirs.keypairs[0])
+    b.sessions.opened_under(theirs, theirs.keypairs[0], now=now)
     return session
 
 
@@ -598,7 +598,7 @@ def test_what_waits_at_a_responder_may_leave_once_it_has_heard_the_initiator() -
     [keypair] = session.keypairs
     session.queue.append(PACKET, 0, 0)
     assert (b.sessions.ready, session.sending) == ([], None)
-    b.sessions.opened_under(session, keypair)
+    b.sessions.opened_under(session, keypair, now=0.2)
     assert (b.sessions.ready, session.sending) == ([session], keypair)
 
 

@@ -95,7 +95,7 @@ class MemberNet:
             membership, node.neighbours, node.sessions, policy, excesses=node.routing.excesses, on_refused=note
         )
         node.neighbours.sift = gate.sift
-        node.neighbours.peering.certified = gate.certified
+        node.neighbours.peering.members = gate
         policy.bars = gate.bars
         return node.identity
 
