@@ -24,7 +24,7 @@ from mycelium.tun.virtio import partial_checksum_header
 
 HEADERS_BYTES: Final = HEADER_BYTES + UDP_HEADER_BYTES
 HEADER: Final = partial_checksum_header(UDP, HEADER_BYTES)  # the virtio-net header of every packet of a run
-# packets that did not fit the run before them, after which a batch begins no more: each costs a copy
+# packets that did not fit the run before them, beyond those that did fit, after which a batch begins no more: each costs a copy
 MISSES_PER_BATCH: Final = 4
 
 _WORD: Final = struct.Struct("!H")
@@ -62,7 +62,7 @@ class UdpRun:
         lengths = size - HEADER_BYTES
         if size <= HEADERS_BYTES or _LENGTHS.unpack_from(buffer, start) != (lengths, lengths):
             return
-        if self._misses < MISSES_PER_BATCH:
+        if self._misses < MISSES_PER_BATCH + self.joined:
             self._buffer, self._start, self.size = buffer, start, size
             self.head = bytes(buffer[start : start + HEADERS_BYTES])
             most = (PAYLOAD_LENGTH_LIMIT - UDP_HEADER_BYTES) // (size - HEADERS_BYTES)

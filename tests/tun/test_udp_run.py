@@ -167,3 +167,9 @@ def test_packets_of_many_flows_are_left_as_they_are(flows_before: int, misses: i
     mixed = [single(64, port=1 + number % 2) for number in range(misses)]
     _, items = read([*before, *mixed, *[single(64, port=3)] * 9])
     assert len(items) == misses + count
+
+
+def test_short_runs_that_follow_one_another_become_one_packet_each() -> None:
+    sizes = [64, 64, 64, 576, 576, 1_300] * 10
+    (items,) = read([single(size) for size in sizes])
+    assert [len(packet) - len(udp_packet(b"")) for packet, *_ in items] == [192, 1_152, 1_300] * 10
