@@ -43,7 +43,10 @@ def ready_net(names: str, rules: int | None) -> NodeNet:
     first, last = net.hosts[names[0]], net.hosts[names[-1]]
     net.send(names[0], packet(first.address, last.address, 64))
     net.run(3)
-    assert last.delivered, "the first packet did not arrive"
+    net.send(names[-1], packet(last.address, first.address, 64))  # trains of both ends have been opened from now on
+    net.run(3)
+    for end in (first, last):
+        assert end.delivered, "the first packets did not arrive"
     for host in net.hosts.values():
         for link in host.node.links.values():
             link.paths.active.mtu.size = DATAGRAM

@@ -32,6 +32,7 @@ KINDS: Final = {
     wire.RELAY: "wrapped train",
     wire.LOOKUP: "lookup",
     wire.ANSWER: "answer to a lookup",
+    wire.UNSEALED: "unsealed train",
 }
 _ERRORS: Final = {
     wire.ERROR_NO_ROUTE: "no route",
@@ -95,6 +96,9 @@ def _train(train: memoryview, opener_of: Callable[[int], OpenTrain | None]) -> D
         opener = opener_of(index)
         plain = None if opener is None else opener(counter, body, train[wire.AAD_START : wire.TRAIN_HEADER_BYTES])
         part.fields |= {"sealed": _SEALED} if plain is None else proof_fields(decode_session_proof(bytes(plain)))
+    elif kind == wire.UNSEALED:
+        part.fields |= {"to index": f"{index:08x}", "number": counter, "bytes": len(body)}
+        part.parts += _items(body)
     elif kind == wire.RELAY and len(train) >= wire.WRAPPER_BYTES + wire.TRAIN_HEADER_BYTES:
         home, inside = wire.home_in(train), train[wire.WRAPPER_BYTES :]
         if wire.TRAIN_HEADER.unpack_from(inside)[2] == wire.RELAY:

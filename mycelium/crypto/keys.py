@@ -43,6 +43,13 @@ class SealingKey:
         """Has it seal nothing more."""
         self.blocks = LAST_BLOCK
 
+    def skip(self, plaintext_bytes: int) -> int:
+        """Returns the counter of what another key seals in place of this one, which seals nothing under it any more."""
+        counter = self.counter
+        self.counter = counter + 1
+        self.blocks += plaintext_bytes + 31 >> 4
+        return counter
+
     def seal_into(self, counter: int, plaintext: Buffer, aad: Buffer, out: Buffer) -> None:
         """Seals `plaintext` into `out`, exactly 16 bytes longer, and sets the next counter to `counter` + 1.
 
@@ -72,6 +79,15 @@ class OpeningKey:
     def newest(self) -> int:
         """The newest counter opened, 0 for none."""
         return self.window.newest
+
+    def note(self, counter: int) -> bool:
+        """Notes what another key has opened in place of this one; tells whether it is no replay."""
+        window = self.window
+        if counter != window.newest + 1 and not window.check(counter):
+            return False
+        window.commit(counter)
+        self.opened += 1
+        return True
 
     def open_into(self, counter: int, sealed: Buffer, aad: Buffer, out: Buffer) -> bool:
         """Opens `sealed` into `out`, exactly 16 bytes shorter; tells whether it is authentic and not a replay.

@@ -30,7 +30,9 @@ class DataplaneCounters:
     trains_hop_limit: int = drops("Trains of other nodes dropped: hop limit exceeded.")
     trains_unknown_session: int = drops("Arrived trains dropped: sealed under keys that this node does not hold.")
     trains_not_opened: int = drops("Arrived trains dropped: not authentic, or replayed.")
-    trains_malformed: int = drops("Data frames with more than whole trains, trains of unknown kinds, malformed items.")
+    trains_malformed: int = drops(
+        "Data frames with more than whole trains, trains of unknown kinds, or unsealed and of others, malformed items."
+    )
     echoes_answered: int = counter("Requests for an echo answered.")
     echoes_refused: int = drops("Requests for an echo dropped: too many from one node.")
     speed_tests_answered: int = counter("Speed tests of other nodes answered.")

@@ -21,7 +21,7 @@ from mycelium.identity import subnet_of
 from mycelium.link.link import Link
 from mycelium.outbox import Outbox
 from mycelium.packet.batch import Delivery
-from mycelium.packet.ecn import mark_congestion
+from mycelium.packet.ecn import mark_deliveries
 from mycelium.packet.ipv6 import HEADER_BYTES, destination_of
 from mycelium.policy.base import Policy
 from mycelium.routing.forwarding import ForwardingTable
@@ -54,6 +54,7 @@ from mycelium.wire.train import (
     SESSION_REQUEST,
     TRAIN_HEADER,
     TRAIN_HEADER_BYTES,
+    UNSEALED,
     WRAPPER_BYTES,
     home_in,
 )
@@ -62,6 +63,7 @@ _FRAME_HEADER_BYTES: Final = FRAME_HEADER.size
 _VERSION_6: Final = 6
 _HOP_LIMIT_OFFSET: Final = 7
 _TRAIN_FLAGS_OFFSET: Final = 1
+_TRAIN_KIND_OFFSET: Final = 2
 _TRAIN_CLASS_OFFSET: Final = 3
 _ITEM_FLAGS: Final = 0x0F
 _ITEM_TYPE: Final = 0xF0
@@ -232,10 +234,11 @@ class Receiving:
         self, header: _Header, train: memoryview, neighbour: bytes, *, home: bytes = b"", now: float
     ) -> None:
         hop_limit, _, kind, _, _, index, counter, _, source = header
-        if kind == DATA and source not in self.order.by_peer:
-            self._open_train(hop_limit, index, counter, source, train, now=now)
-        elif kind == DATA:
-            self.order.take(hop_limit, index, counter, source, train, neighbour, now=now)
+        if kind == DATA or (kind == UNSEALED and source == neighbour):
+            if source not in self.order.by_peer:
+                self._open_train(hop_limit, index, counter, source, train, now=now)
+            else:
+                self.order.take(hop_limit, index, counter, source, train, neighbour, now=now)
         elif kind == SESSION_REQUEST:
             body = train[TRAIN_HEADER_BYTES:]
             self._sessions.receive_request(source, counter, body, neighbour=neighbour, home=home, now=now)
@@ -281,13 +284,17 @@ class Receiving:
             self._sessions.receive_unknown(source, now=now)
             return
         session, keys = entry
-        sealed = train[TRAIN_HEADER_BYTES:]
+        body = train[TRAIN_HEADER_BYTES:]
         opening = keys.opening
-        if len(sealed) < TAG_BYTES:
+        if train[_TRAIN_KIND_OFFSET] == UNSEALED:
+            plain, is_open = body, keys.is_confirmed and opening.note(counter)
+        elif len(body) < TAG_BYTES:
             self._counters.trains_malformed += 1
             return
-        plain = self._outbox.take(len(sealed) - TAG_BYTES)
-        if not opening.open_into(counter, sealed, train[AAD_START:TRAIN_HEADER_BYTES], plain):
+        else:
+            plain = self._outbox.take(len(body) - TAG_BYTES)
+            is_open = opening.open_into(counter, body, train[AAD_START:TRAIN_HEADER_BYTES], plain)
+        if not is_open:
             self._counters.trains_not_opened += 1
             return
         if keys is not session.sending and not self._sessions.opened_under(session, keys, now=now):
@@ -335,20 +342,13 @@ class Receiving:
         if position != length:
             self._counters.trains_malformed += 1
         if flags & CONGESTED:
-            self._mark_congestion(already)
+            self._counters.packets_congested += mark_deliveries(deliveries, already)
         admits = self._policy.admits
         if admits is not None:
             refused = admits(peer, deliveries[already:], now=now)
             if refused:
                 self._drop_denied(refused, peer, already, now=now)
         self._counters.packets_delivered += len(deliveries) - already
-
-    def _mark_congestion(self, already: int) -> None:
-        """Passes a mark of the underlay on; packets whose sender does not understand it are dropped (RFC 6040 section 4.2)."""
-        deliveries = self._outbox.deliveries
-        kept = [delivery for delivery in deliveries[already:] if mark_congestion(delivery[0])]
-        self._counters.packets_congested += len(deliveries) - already - len(kept)
-        deliveries[already:] = kept
 
     def _refuse_deliveries(self, train: memoryview, peer: bytes, *, now: float) -> None:
         """Tells the sender of a train that its packets can't be delivered, and drops them."""

@@ -7,6 +7,7 @@ only tells the application.
 from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.dataplane.echoes import Echoes
 from mycelium.dataplane.local_errors import LocalErrors
+from mycelium.dataplane.unsealed import NOT_SEEN
 from mycelium.errors import IdentityError
 from mycelium.identity import SIGNATURE_BYTES, Identity, address_of_signing_key, verify_signature
 from mycelium.limits import (
@@ -37,6 +38,7 @@ from mycelium.wire.train import (
     RELAY,
     TRAIN_HEADER,
     TRAIN_HEADER_BYTES,
+    UNSEALED,
     WRAPPER_BYTES,
     home_in,
 )
@@ -84,7 +86,11 @@ class RelayErrors:
             if len(train) < TRAIN_HEADER_BYTES:
                 return
         _, _, kind, _, _, index, counter, destination, source = TRAIN_HEADER.unpack_from(train)
-        if kind != DATA or source == self._identity.address or not self._signing.take(neighbour, now=now):
+        if (
+            kind not in (DATA, UNSEALED)
+            or source == self._identity.address
+            or not self._signing.take(neighbour, now=now)
+        ):
             return
         quote = ERROR_QUOTE.pack(code, index, counter, destination, bytes(train[-QUOTED_TAG_BYTES:]))
         body = quote + self._identity.signing_public_key
@@ -95,7 +101,7 @@ class RelayErrors:
     def receive(self, reporter: bytes, body: memoryview, *, neighbour: bytes, now: float) -> None:
         """Passes an authentic error about a recent train of this node on: to the application, as ICMPv6, or to who asked."""
         echo = self._quoted_echo(body)
-        quote = self._quoted_packet(body) if echo is None else echo
+        quote = self._quoted_packet(body, reporter) if echo is None else echo
         if quote is not None and not self._checking.take(now=now):
             self._counters.relay_errors_refused += 1  # and perhaps true: in an outage honest relays send more
             return
@@ -122,7 +128,7 @@ class RelayErrors:
         code, _, counter, destination, tag = ERROR_QUOTE.unpack_from(body)
         return self._echoes.token_of(destination, counter, tag) if code in _ICMP_KINDS else None
 
-    def _quoted_packet(self, body: memoryview) -> bytes | None:
+    def _quoted_packet(self, body: memoryview, reporter: bytes) -> bytes | None:
         """Returns the first bytes of the packet that an error is about; None if it quotes no recent train."""
         if len(body) != ERROR_BODY_BYTES:
             return None
@@ -130,7 +136,8 @@ class RelayErrors:
         session = self._sessions.by_peer.get(destination)
         if session is None or code not in _ICMP_KINDS or all(keys.remote_index != index for keys in session.keypairs):
             return None
-        return next((quote for sent, own_tag, quote in session.recent if sent == counter and own_tag == tag), None)
+        seen = (tag, NOT_SEEN) if reporter == destination else (tag,)
+        return next((quote for sent, own_tag, quote in session.recent if sent == counter and own_tag in seen), None)
 
     def _is_authentic(self, reporter: bytes, body: bytes) -> bool:
         key = body[ERROR_QUOTE.size : ERROR_SIGNED_BYTES]

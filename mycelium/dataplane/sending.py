@@ -12,6 +12,7 @@ from typing import Final
 
 from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.dataplane.local_errors import LocalErrors
+from mycelium.dataplane.unsealed import CLASS_MASK, CLASS_SHIFT, RunKey, is_sealed_enough, send_unsealed
 from mycelium.dataplane.wrapping import Detours, Lookups, WrapperHead, wrap
 from mycelium.identity import subnet_of
 from mycelium.limits import HOP_LIMIT, WAYS_TRIED
@@ -45,16 +46,11 @@ from mycelium.wire.train import (
 
 _HEADER_ROOM: Final = FRAME_HEADER.size
 FRAME_OVERHEAD: Final = _HEADER_ROOM + TRAIN_HEADER_BYTES + TAG_BYTES  # bytes, of a frame with one train
-_CLASS_SHIFT: Final = 20
-_CLASS_MASK: Final = 0xFF
 
 # version, class and flow label; payload length, next header, hop limit; /64 of the source; destination
 _IPV6: Final = struct.Struct("!IHBB8s8x16s")
 
 _WANT_AN_ANSWER: Final = (SESSION_REQUEST, LOOKUP)
-
-# version and traffic class, hop limit, destination
-_RunKey = tuple[int, int, bytes]
 
 # the link on which trains for a node leave, their flags, and the waypoint that they are wrapped towards, if any
 _Egress = tuple[Link, int, bytes]
@@ -97,12 +93,12 @@ class Sending:
         """Seals and sends the packets of one read; refuses those whose source address is not this node's."""
         buffer, slots = batch.buffer, batch.slots
         unpack, pack_item, own_subnet = _IPV6.unpack_from, ITEM_HEADER.pack_into, self._own_subnet
-        run_key: _RunKey | None = None
+        run_key: RunKey | None = None
         first = 0
         for index, (start, end, flags, segment_size) in enumerate(slots):
             word, _, _, hop_limit, source, destination = unpack(buffer, start)
             pack_item(buffer, start - ITEM_HEADER_BYTES, (end - start) << 8 | flags, segment_size)
-            key: _RunKey | None = (word >> _CLASS_SHIFT, hop_limit, destination)
+            key: RunKey | None = (word >> CLASS_SHIFT, hop_limit, destination)
             if source != own_subnet and not self._is_ours(source_of(buffer[start:end])):
                 key = None
                 self._refuse_source(buffer[start:end], now=now)
@@ -219,7 +215,7 @@ class Sending:
 
     # -- a run of packets ----------------------------------------------------------------------------------------------
 
-    def _send_run(self, key: _RunKey, batch: PacketBatch, first: int, stop: int, *, now: float) -> None:
+    def _send_run(self, key: RunKey, batch: PacketBatch, first: int, stop: int, *, now: float) -> None:
         """Sends the packets of slots[first:stop], which have one destination, hop limit and traffic class."""
         slots = batch.slots
         destination = key[2]
@@ -251,11 +247,13 @@ class Sending:
             limit = most
         elif limit < of_link.floor:
             limit = min(max(limit, of_link.floor - overhead), most)
-        if end - start <= limit:
+        if end - start > limit:
+            self._send_in_parts(egress, session, key, batch, slots[first:stop], limit, now=now)
+        elif link.address == node and is_sealed_enough(link.frames, session.sending):
+            send_unsealed(link.frames, session, key, batch, start, end, self._own_address, now=now)
+        else:
             bucket = batch.buffer[start + ITEM_HEADER_BYTES + 3]  # low byte of the flow label
             self._seal_train(egress, session, key, batch.buffer[start:end], bucket, now=now)
-        else:
-            self._send_in_parts(egress, session, key, batch, slots[first:stop], limit, now=now)
 
     def _is_ours(self, source: bytes) -> bool:
         """Tells whether an address outside the own /64 lies in a prefix of this node."""
@@ -287,7 +285,7 @@ class Sending:
         self,
         egress: _Egress,
         session: Session,
-        key: _RunKey,
+        key: RunKey,
         batch: PacketBatch,
         slots: list[Slot],
         limit: int,
@@ -315,7 +313,7 @@ class Sending:
         self,
         egress: _Egress,
         session: Session,
-        key: _RunKey,
+        key: RunKey,
         packet: memoryview,
         flags: int,
         segment_size: int,
@@ -333,7 +331,7 @@ class Sending:
             self._seal_train(egress, session, key, memoryview(b"".join((head, headers, payload))), packet[3], now=now)
 
     def _seal_train(
-        self, egress: _Egress, session: Session, key: _RunKey, items: memoryview, bucket: int, *, now: float
+        self, egress: _Egress, session: Session, key: RunKey, items: memoryview, bucket: int, *, now: float
     ) -> None:
         """Seals items end to end, into the frame that is being filled on the link."""
         link, flags, waypoint = egress
@@ -343,7 +341,7 @@ class Sending:
         frames = link.frames
         if not frames.filled_bytes:
             self._filled.append(frames)
-        traffic_class = key[0] & _CLASS_MASK
+        traffic_class = key[0] & CLASS_MASK
         if waypoint:
             length = TRAIN_HEADER_BYTES + body
             frame, used = frames.reserve(WRAPPER_BYTES + length, traffic_class, now=now)

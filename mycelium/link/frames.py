@@ -69,6 +69,7 @@ class Frames:
         "last_heard",
         "paths",
         "repair",
+        "takes_unsealed",
         "waited_s",
     )
 
@@ -91,6 +92,7 @@ class Frames:
         self.filled_bytes = 0  # length of the data frame that is being filled; 0 where there is none
         self.waited_s = 0.0  # how long the datagrams that are being received had waited for this process
         self.last_heard = now
+        self.takes_unsealed = False  # whether the neighbour does: older versions do not
         self.counters = counters
         self.due_at = inf  # the deadline of the link that `arm` was told last; the true one is never earlier
         self._arm = arm

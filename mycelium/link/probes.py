@@ -17,6 +17,7 @@ from mycelium.wire.frame import (
     PROBE,
     PROBE_BODY,
     PROBE_IS_REPLY,
+    PROBE_TAKES_UNSEALED,
     PROBE_WANTS_REPLY,
     ProbeFields,
     read_probe,
@@ -81,6 +82,7 @@ class Probes:
         Raises DecodeError.
         """
         fields = read_probe(body)
+        self._frames.takes_unsealed = fields.takes_unsealed
         is_of_size = path.probes.get(fields.token, (0.0, 0))[1] > 0  # out of turn, so its report is of few frames
         if not is_of_size and self.take_report(fields, now=now):  # perhaps only the long datagrams are lost
             active = self._frames.paths.active
@@ -135,5 +137,5 @@ class Probes:
     def _send(self, path: Path, flags: int, *, token: int = 0, waited_s: float = 0.0, now: float) -> None:
         plain = memoryview(bytearray(FRAME_HEADER_BYTES + PROBE_BODY.size))
         opened, newest = path.arrivals
-        write_probe(plain, ProbeFields(flags, waited_s, token, opened, newest))
+        write_probe(plain, ProbeFields(flags | PROBE_TAKES_UNSEALED, waited_s, token, opened, newest))
         self._frames.send(PROBE, plain, path=path, wants_ack=flags == PROBE_WANTS_REPLY, now=now)

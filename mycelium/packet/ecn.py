@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from mycelium.packet.batch import Delivery
+
 ECN_MASK: Final = 3  # of a traffic class; 0 is that of senders who do not understand marks; the rest is the DSCP
 CONGESTION_EXPERIENCED: Final = 3
 
@@ -15,3 +17,14 @@ def mark_congestion(packet: memoryview) -> bool:
         return False
     packet[_SECOND_BYTE] |= _CE_THERE
     return True
+
+
+def mark_deliveries(deliveries: list[Delivery], already: int) -> int:
+    """Marks the packets behind the first `already`, and removes those whose sender wants no marks (RFC 6040 section 4.2).
+
+    Returns how many it has removed.
+    """
+    marked = [one for one in deliveries[already:] if mark_congestion(one[0])]
+    removed = len(deliveries) - already - len(marked)
+    deliveries[already:] = marked
+    return removed

@@ -16,7 +16,7 @@ Control body (one segment of the reliable control channel):
     24    control messages
 
 Probe body:
-    0  1  flags: 1 wants a reply, 2 is a reply
+    0  1  flags: 1 wants a reply, 2 is a reply, 4 the sender takes unsealed trains
     1  3  of a reply: microseconds that the probe waited at the replying host, all ones for more
     4  4  token: random, chosen by the prober, repeated by the reply
     8  4  low 32 bits of the number of frames that the sender has opened under this keypair
@@ -61,6 +61,7 @@ REPAIR_RANGE: Final = struct.Struct("!QII")
 WHOLE_FRAME: Final = 0xFFFF_FFFF  # as the end of a range
 PROBE_WANTS_REPLY: Final = 1
 PROBE_IS_REPLY: Final = 2
+PROBE_TAKES_UNSEALED: Final = 4
 CLOSE_LEAVING: Final = 1
 _KBIT: Final = 125  # bytes
 
@@ -83,6 +84,11 @@ class ProbeFields(NamedTuple):
     def is_reply(self) -> bool:
         """Tells whether it is an answer."""
         return bool(self.flags & PROBE_IS_REPLY)
+
+    @property
+    def takes_unsealed(self) -> bool:
+        """Tells whether its sender takes unsealed trains."""
+        return bool(self.flags & PROBE_TAKES_UNSEALED)
 
 
 def write_probe(plain: memoryview, fields: ProbeFields) -> None:

@@ -3,7 +3,7 @@
     0  1  hop limit                            } relays change these two bytes;
     1  1  flags: 1 deflected, 2 congested      } the rest of the header is associated data of the seal
     2  1  version 1 in the high half, type in the low: 0 data, 1 session request, 2 session reply, 3 error, 4 cookie, 5 relay,
-          6 lookup, 7 answer, 8 proof
+          6 lookup, 7 answer, 8 proof, 9 unsealed
     3  1  traffic class of the packets
     4  1  flow bucket
     5  3  length of the body
@@ -14,8 +14,9 @@
     36 16 source node
     52    body
 
-The body of a data train is sealed items; the nonce is four zero bytes and the counter. The body of a session request or reply
-is the handshake message, 1,296 or 1,152 bytes. That of a cookie is its 16 bytes, which the next request brings back behind the
+The body of a data train is sealed items; the nonce is four zero bytes and the counter. That of an unsealed one, for the
+neighbour at the other end of a link, is items: the seal of the frame is end to end. The body of a session request or reply is
+the handshake message, 1,296 or 1,152 bytes. That of a cookie is its 16 bytes, which the next request brings back behind the
 message. The body of an error, which the relay signs, is: code 1 (0 no route, 3 hop limit), zeros 3; session index 4, counter 8,
 destination 16 and last 16 bytes of the train it is about; Ed25519 public key 32; signature 64 over the label, the destination
 of the error, and the body up to here.
@@ -59,6 +60,7 @@ RELAY: Final = 0x15
 LOOKUP: Final = 0x16
 ANSWER: Final = 0x17
 SESSION_PROOF: Final = 0x18
+UNSEALED: Final = 0x19
 
 DEFLECTED: Final = 1
 CONGESTED: Final = 2

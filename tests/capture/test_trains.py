@@ -31,6 +31,7 @@ from mycelium.wire.train import (
     RELAY,
     REPORT,
     TRAIN_HEADER,
+    UNSEALED,
 )
 from tests.capture.support import all_parts
 from tests.fuzz.seeds import ANSWER_BODY, IDENTITY, LOOKUP_BODY, contents
@@ -91,6 +92,12 @@ def test_items_of_each_kind_are_told() -> None:
     assert part.parts[0].fields == {"bytes": 48, "from": "400:: port 53", "to": "500:: port 9"}
     assert part.parts[1].fields["in segments of"] == 8
     assert part.parts[-1].fields["unreadable"] == "it is not IPv6"
+
+
+def test_an_unsealed_train_is_told_without_the_keys_of_a_session() -> None:
+    [part] = train_parts(train(item(0, udp()) + item(0xF0, b"new"), UNSEALED), lambda index: None)
+    assert (part.title, part.fields["to index"], part.fields["number"]) == ("unsealed train", "00000005", 6)
+    assert [one.title for one in part.parts] == ["packet, UDP", "item of unknown kind"]
 
 
 def test_each_kind_of_train_and_of_item_has_words() -> None:

@@ -137,3 +137,21 @@ def test_another_counter_or_header_does_not_open_and_moves_no_window(counter: in
 @given(st.integers(0, 2**64 - 1), st.binary(max_size=80))
 def test_any_bytes_are_a_plain_no(counter: int, sealed: bytes) -> None:
     assert not opens(OpeningKey(AESGCM(KEY)), counter, sealed)
+
+
+def test_what_another_key_seals_takes_a_counter_that_seals_nothing_and_counts_as_sealed() -> None:
+    sealing = SealingKey(AESGCM(KEY))
+    assert [sealing.skip(size) for size in (0, 1, 16, 17)] == [1, 2, 3, 4]
+    assert (sealing.counter, sealing.blocks) == (5, 1 + 2 + 2 + 3)
+    with pytest.raises(LocalError, match="twice"):
+        sealing.seal_into(4, b"", b"", bytearray(16))
+
+
+def test_what_another_key_has_opened_is_noted_once_among_what_this_one_opens() -> None:
+    sealing, opening = SealingKey(AESGCM(KEY)), OpeningKey(AESGCM(KEY))
+    first = seal(sealing)
+    assert [opening.note(counter) for counter in (3, 3, 2, 4, 2)] == [True, False, True, True, False]
+    assert opens(opening, 1, first)
+    assert (opening.opened, opening.newest) == (4, 4)
+    assert opening.note(REPLAY_WINDOW + 9)
+    assert not opening.note(9)

@@ -4,7 +4,7 @@ import pytest
 
 from mycelium.link.path.rtt import SAMPLE_CEILING_S
 from mycelium.link.probes import PROBES_REMEMBERED, Probes
-from mycelium.wire.frame import PROBE_IS_REPLY, ProbeFields
+from mycelium.wire.frame import PROBE_BODY, PROBE_IS_REPLY, PROBE_TAKES_UNSEALED, PROBE_WANTS_REPLY, ProbeFields
 from tests.link.lab import DELAY_S, LinkLab
 
 
@@ -144,3 +144,12 @@ def test_a_report_of_frames_under_another_keypair_says_nothing(lab: LinkLab) -> 
     assert frames.budget.missed == 0, "this counter was never sent under the keypair in use"
     probes.take_report(reply(0, opened=opened, newest=counter - 1), now=lab.now)
     assert frames.budget.missed == counter - 1 - newest
+
+
+def test_the_newest_probe_tells_whether_the_neighbour_takes_unsealed_trains(lab: LinkLab) -> None:
+    frames, path = lab.link("a").frames, lab.link("a").paths.active
+    assert frames.takes_unsealed
+    for flags in (0, PROBE_TAKES_UNSEALED, 0xFF ^ PROBE_TAKES_UNSEALED ^ PROBE_WANTS_REPLY):
+        body = memoryview(PROBE_BODY.pack(flags, bytes(3), 0, 0, 0))
+        probes_of(lab, "a").receive(path, body, is_up=True, now=lab.now)
+        assert frames.takes_unsealed is bool(flags & PROBE_TAKES_UNSEALED)

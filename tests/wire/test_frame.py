@@ -17,6 +17,7 @@ from mycelium.wire.frame import (
     PROBE,
     PROBE_BODY,
     PROBE_IS_REPLY,
+    PROBE_TAKES_UNSEALED,
     PROBE_WANTS_REPLY,
     RATE,
     RATE_BODY,
@@ -33,7 +34,7 @@ LONGS = st.integers(0, 0xFFFF_FFFF_FFFF_FFFF)
 
 def test_kinds_and_flags_differ() -> None:
     assert [CONTROL, PROBE, DATA, CLOSE, REPAIR, RATE] == [1, 2, 3, 4, 5, 6]
-    assert PROBE_WANTS_REPLY & PROBE_IS_REPLY == 0
+    assert (PROBE_WANTS_REPLY, PROBE_IS_REPLY, PROBE_TAKES_UNSEALED) == (1, 2, 4)
 
 
 @given(BYTES, BYTES, WORDS)

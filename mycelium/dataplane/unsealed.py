@@ -1,0 +1,52 @@
+"""Trains for the neighbour itself: the seal of the frame is end to end, so they need none of their own.
+
+The session is there all the same: it decides who is let in, and its counters tell replays, order and loss. Who sends one has
+opened a train of the neighbour under the keypair, so an unsealed train confirms none; proofs of ML-DSA keys are owed to both.
+"""
+
+from typing import Final
+
+from mycelium.link.frames import Frames
+from mycelium.packet.batch import HEADROOM, PacketBatch
+from mycelium.session.session import QUOTED_BYTES, Session, SessionKeypair
+from mycelium.wire.frame import DATA, FRAME_HEADER
+from mycelium.wire.train import ITEM_HEADER_BYTES, TRAIN_HEADER, UNSEALED
+
+CLASS_SHIFT: Final = 20  # of the traffic class in the first word of a packet
+CLASS_MASK: Final = 0xFF
+NOT_SEEN: Final = b""  # as the tag of a train that no relay can have seen
+
+_PACKET: Final = HEADROOM + ITEM_HEADER_BYTES  # where the first one is
+
+# of packets in a row that share a train: version and traffic class, hop limit, destination
+RunKey = tuple[int, int, bytes]
+
+
+def is_sealed_enough(frames: Frames, keys: SessionKeypair) -> bool:
+    """Tells whether packets for the neighbour may be unsealed: it takes them, uses the keypair, and owes the link no proof."""
+    return frames.takes_unsealed and keys.opening.opened > 0 and frames.keypairs.sending.awaited is None
+
+
+def send_unsealed(
+    frames: Frames,
+    session: Session,
+    key: RunKey,
+    batch: PacketBatch,
+    start: int,
+    end: int,
+    source: bytes,
+    *,
+    now: float,
+) -> None:
+    """Sends the items in `start` to `end` of a batch, where they lie, to the neighbour; what lies before them is lost."""
+    frames.commit(now=now)  # what was sent before
+    keys = session.sending
+    assert keys is not None
+    plain, length = batch.with_headroom[start : end + HEADROOM], end - start
+    counter = keys.sealing.skip(length)
+    traffic_class = key[0] & CLASS_MASK
+    word = plain[_PACKET + 3] << 24 | length  # low byte of the flow label
+    head = (key[1], 0, UNSEALED, traffic_class, word, keys.remote_index, counter, session.peer, source)
+    TRAIN_HEADER.pack_into(plain, FRAME_HEADER.size, *head)
+    session.recent.append((counter, NOT_SEEN, bytes(plain[_PACKET : _PACKET + QUOTED_BYTES])))
+    frames.send(DATA, plain, traffic_class=traffic_class, now=now)
