@@ -114,7 +114,8 @@ class Selection:
     def review(self, row: Destination, *, now: float) -> None:
         """Uses and tells of a row that came into scope, or no longer."""
         self._point(row, "scope", now=now)
-        self._advertiser.mark(row, now=now)
+        if row.metric < INFINITY:  # else its loss is told already, or it is new and has no route yet
+            self._advertiser.mark(row, now=now)
         self._requests.ask(row, now=now)  # while it was out of scope, no better route was asked for
 
     def review_neighbour(self, node: bytes, *, now: float) -> None:

@@ -60,6 +60,14 @@ def test_a_node_with_two_landmarks_near_does_not_stand_up() -> None:
     assert not lab.engine.is_landmark
 
 
+def test_a_new_landmark_is_no_lost_route_and_waits_as_long_as_any_other_route_to_be_told() -> None:
+    lab = full_lab()
+    lab.says(1, landmark(ONE, 500))
+    wait_s = (SMALL.urgent_batch_s + SMALL.batch_s) / 2
+    assert lab.wait(wait_s) == {}
+    assert lab.updates(lab.wait(SMALL.batch_s - wait_s), ONE) == {2: [(0, 510)]}
+
+
 def test_a_landmark_among_many_stands_down_but_not_soon() -> None:
     lab = full_lab()
     lab.wait(113.0)
