@@ -48,7 +48,7 @@ def sample_paths(stage: Stage) -> SampledPaths:
             found.stretch.append(round(taken / shortest, _PLACES))
             if is_scoped:
                 is_near = mesh.address(destination) in near
-                met = taken if is_near else _met(stage, source, destination, near)
+                met = taken if is_near else _met(stage, source, destination, near, otherwise=taken)
                 found.met.append(round(met / shortest, _PLACES))
     return found
 
@@ -57,15 +57,18 @@ def _cost(mesh: Mesh, path: tuple[int, ...]) -> int:
     return sum(mesh.cost_of(mesh.link(a, b), a) for a, b in itertools.pairwise(path))
 
 
-def _met(stage: Stage, source: int, destination: int, near: dict[bytes, int]) -> int:
-    """Returns the cost of the path by the best node that both ends have; from there on relays have the destination pinned."""
+def _met(stage: Stage, source: int, destination: int, near: dict[bytes, int], *, otherwise: int) -> int:
+    """Returns the cost of the path by the best node that both ends have; from there on relays have the destination pinned.
+
+    Ends that have none in common, or none that is reached, stay with what they have.
+    """
     other = _near(stage.mesh.engine(destination))
     by = min(near.keys() & other.keys(), key=lambda node: (near[node] + other[node], node), default=None)
     if by is None:
-        return INFINITY
+        return otherwise
     path, stop = stage.flows.path(source, destination, by=by)
     if stop and stage.mesh.address(path[-1]) != by:
-        return INFINITY
+        return otherwise
     return _cost(stage.mesh, path) + (other[by] if stop else 0)
 
 

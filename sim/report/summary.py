@@ -64,7 +64,7 @@ def _path_rows(report: Report) -> Iterator[Row]:
     if met := report.met:
         yield (
             "once both ends have met",
-            f"at most {fmean(met):.3f} times the shortest on average, {max(met):.3g} at worst",
+            f"{fmean(met):.3f} times the shortest on average, {max(met):.3g} at worst",
         )
 
 

@@ -40,6 +40,15 @@ def test_relays_that_have_the_destination_cut_the_way_by_a_waypoint_short() -> N
     assert len(paths.met) < sum(paths.met) < in_scope + sum(at_most)
 
 
+def test_ends_that_have_no_node_in_common_stay_with_the_way_by_the_home(scoped: Stage) -> None:
+    tables = scoped.mesh.tables
+    relays = {hop for table in tables.values() for destination, hop in table.items() if hop != destination}
+    next(table for address, table in tables.items() if address not in relays).clear()
+    paths = sample_paths(scoped)
+    assert paths.undelivered == NODES - 1, "from that node, as it has no next hops; it is reached from all others"
+    assert max(paths.met) <= max(paths.stretch)
+
+
 def test_where_all_nodes_are_in_all_tables_nobody_has_to_meet() -> None:
     paths = sample_paths(settled_stage("ba:m=2", 12))
     assert (paths.stretch, paths.met, paths.undelivered) == ([1.0] * 12 * 11, [], 0)
