@@ -155,6 +155,12 @@ class KeyProofs(ABC, Generic[Proved]):
         proof = awaited.add(part)
         if proof is not None:
             self._judge(keypair, proof, wanted, now=now)
+        elif part.number == PROOF_PARTS - 1:
+            self._missed(awaited, now=now)
+
+    def _missed(self, awaited: AwaitedProof, *, now: float) -> None:
+        """Has what is missing asked for soon, as the last part has come."""
+        awaited.asked_at = min(awaited.asked_at, now + SHOWN_AGAIN_S - WANTED_AGAIN_S)
 
     def _judge(self, keypair: Proved, proof: bytes, wanted: bytes, *, now: float) -> None:
         """Accepts a proof that is whole, or refuses the keypair."""

@@ -95,9 +95,11 @@ class ProofsOwner(Protocol):
 
 
 class ProofSender(Protocol):
-    """Sends an item in a train, sealed under a keypair."""
+    """Sends an item in a train, sealed under a keypair; `sent` counts how often such a one was sent, this time included."""
 
-    def __call__(self, session: Session, keypair: SessionKeypair, item: SessionProofItem, *, now: float) -> None: ...
+    def __call__(
+        self, session: Session, keypair: SessionKeypair, item: SessionProofItem, *, sent: int, now: float
+    ) -> None: ...
 
 
 class SessionProofs(KeyProofs[SessionKeypair]):
@@ -170,7 +172,8 @@ class SessionProofs(KeyProofs[SessionKeypair]):
         self._owner.not_proved(self._session, keypair, cause, now=now)
 
     def _send(self, keypair: SessionKeypair, item: KeyProofItem, *, now: float) -> None:
-        self._send_item(self._session, keypair, item, now=now)
+        sent = keypair.shown if isinstance(item, ProofPart) else keypair.asked
+        self._send_item(self._session, keypair, item, sent=sent, now=now)
 
     # -- what is shown -------------------------------------------------------------------------------------------------
 
@@ -207,7 +210,7 @@ class SessionProofs(KeyProofs[SessionKeypair]):
         if self._may_show(len(parts), now=now):
             keypair.shown_at = now
             for part in parts:
-                self._send_item(self._session, keypair, part, now=now)
+                self._send_item(self._session, keypair, part, sent=keypair.shown, now=now)
 
     def _may_show(self, parts: int, *, now: float) -> bool:
         if self._budgets.shown.take(self._other, parts, now=now):
@@ -224,7 +227,8 @@ class SessionProofs(KeyProofs[SessionKeypair]):
             return
         awaited.asked_at = now
         certificates = 0 if awaited.certificates is None else awaited.certificates.arrived
-        self._send_item(self._session, keypair, MemberWanted(awaited.arrived, certificates), now=now)
+        wish = MemberWanted(awaited.arrived, certificates)
+        self._send_item(self._session, keypair, wish, sent=keypair.asked, now=now)
 
     def _take_certificates(self, keypair: SessionKeypair, part: CertificatePart, *, now: float) -> None:
         awaited, members = keypair.awaited, self._source.members()
@@ -237,7 +241,11 @@ class SessionProofs(KeyProofs[SessionKeypair]):
         certificates = awaited.certificates
         if certificates is None:
             certificates = awaited.certificates = Parts(part.total, CERTIFICATE_PART_BYTES)
-        if certificates.size != part.total or (whole := certificates.take(part.number, part.data)) is None:
+        if certificates.size != part.total:
+            return
+        if (whole := certificates.take(part.number, part.data)) is None:
+            if part.is_last:
+                self._missed(awaited, now=now)
             return
         awaited.certificates = None
         try:
@@ -279,14 +287,15 @@ class SessionProofs(KeyProofs[SessionKeypair]):
         super().handle_timeout(now=now)
 
     def _remind(self, keypair: SessionKeypair, *, now: float) -> None:
-        keypair.shown += 1
-        members = self._source.members()
+        keypair.reminded += 1
+        members, last = self._source.members(), PROOF_PARTS - 1
+        part: SessionProofItem | None = None
         if keypair.proof:
-            number = PROOF_PARTS - 1
-            self._send(keypair, ProofPart(number, keypair.proof[part_range(number)]), now=now)
+            part = ProofPart(last, keypair.proof[part_range(last)])
         elif members is not None:
-            *_, last = parts_of(members.shown())
-            self._send_item(self._session, keypair, last, now=now)
+            *_, part = parts_of(members.shown())
+        if part is not None:
+            self._send_item(self._session, keypair, part, sent=keypair.reminded, now=now)
 
     def _remind_at(self, keypair: SessionKeypair) -> float:
         is_waiting = keypair.accepted_by > -inf and keypair.shown_at > -inf

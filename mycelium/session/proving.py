@@ -9,8 +9,7 @@ from mycelium.session.key_proofs import ProofBudgets, ProofSource, ProofsOwner, 
 from mycelium.session.requests import TrainSender
 from mycelium.session.session import Session, SessionKeypair
 from mycelium.wire.datagram import TAG_BYTES
-from mycelium.wire.key_proof import ProofPart
-from mycelium.wire.session_proof import CertificatePart, SessionProofItem, decode_session_proof, encode_session_proof
+from mycelium.wire.session_proof import SessionProofItem, decode_session_proof, encode_session_proof
 from mycelium.wire.train import AAD_START, SESSION_PROOF, TRAIN_HEADER
 
 
@@ -87,9 +86,10 @@ class Proving:
         """Takes what a partner says of proofs."""
         self._of(session).take_item(keypair, item, now=now)
 
-    def send(self, session: Session, keypair: SessionKeypair, item: SessionProofItem, *, now: float) -> None:
-        """Sends an item about proofs, sealed under a keypair: over the route, and each second time over another next hop."""
-        sent = keypair.shown if isinstance(item, ProofPart | CertificatePart) else keypair.asked
+    def send(
+        self, session: Session, keypair: SessionKeypair, item: SessionProofItem, *, sent: int = 1, now: float
+    ) -> None:
+        """Sends an item about proofs, sealed under a keypair, for the time `sent`: each second time over another next hop."""
         self._send_plain(session, keypair, encode_session_proof(item), turn=0 if sent % 2 else sent // 2, now=now)
 
     def _send_plain(

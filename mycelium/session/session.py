@@ -39,14 +39,14 @@ class SessionKeypair(Keypair):
     A responder sends nothing under an unconfirmed keypair, one that has opened nothing yet: the request may be a recording.
     """
 
-    __slots__ = ("answer", "asked", "is_confirmed", "reminded_at", "report", "shown")
+    __slots__ = ("answer", "asked", "is_confirmed", "reminded", "reminded_at", "report", "shown")
 
     def __init__(self, keys: AgreedKeys, *, now: float) -> None:
         super().__init__(keys, now=now)
         self.is_confirmed = keys.is_initiator
         self.answer: Answer | None = None  # None once confirmed
         self.report = ArrivalReport()
-        self.asked = self.shown = 0  # times that a proof of the peer was asked for, and this node's shown
+        self.asked = self.shown = self.reminded = 0  # times: for its proof, of this node's, and to accept that
         self.reminded_at = -inf  # when the peer was reminded to say whether it accepts this node's proof
 
 

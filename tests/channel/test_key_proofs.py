@@ -7,7 +7,7 @@ from math import inf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mycelium.channel.key_proofs import PROVED_WITHIN_S, KeyProofCounters, KeyProofs
+from mycelium.channel.key_proofs import PROVED_WITHIN_S, WANTED_AGAIN_S, KeyProofCounters, KeyProofs
 from mycelium.channel.keypair import Keypair
 from mycelium.channel.proof_causes import not_proved, wrongly_proved
 from mycelium.crypto.key_proof import KeyProver
@@ -98,6 +98,20 @@ def test_what_is_wanted_is_proved_over_a_way_that_loses_doubles_and_reorders(
 def test_over_a_good_way_both_ends_are_settled_after_two_round_trips() -> None:
     ends = ends_of("ab")
     assert run(ends, 1.0, lambda items: items) <= 4.5 * STEP_S
+
+
+def test_a_part_that_is_missing_when_the_last_one_comes_is_asked_for_soon() -> None:
+    ends, lost = ends_of("a"), [0]
+
+    def carry(items: list[KeyProofItem]) -> list[KeyProofItem]:
+        kept = [item for item in items if type(item) is not ProofPart or item.number not in lost]
+        if len(kept) < len(items):
+            lost.clear()
+        return kept
+
+    assert run(ends, 1.0, carry) < WANTED_AGAIN_S
+    assert lost == []
+    assert ends[0].counters.key_proofs_taken == 1
 
 
 def test_who_shows_nothing_is_refused_when_the_time_is_over() -> None:

@@ -217,7 +217,7 @@ def test_a_relay_that_drops_proofs_keeps_no_session_from_being_set_up_where_ther
     b.node.receiving._next_link = drops  # type: ignore[assignment,method-assign]
     ping(mesh.net, "a", "d")
     took = mesh.net.run(12, until=lambda: proved(a, d))
-    assert took < 5
+    assert took < 4
 
 
 def proved(one: NamedHost, other: NamedHost) -> bool:
