@@ -131,7 +131,6 @@ class SessionProofs(KeyProofs[SessionKeypair]):
         """Takes a new keypair. An initiator asks at once, and shows what was wanted before; a responder waits."""
         self._named(self._source.wanted_of(keypair.peer_exchange_key), now=now)
         if not keypair.is_confirmed:
-            self._await(keypair, now=now)
             return
         super().begin(keypair, now=now)
         if not self.is_asked:
@@ -154,15 +153,8 @@ class SessionProofs(KeyProofs[SessionKeypair]):
         for each in list(self._session.keypairs):
             self._passes(each, now=now)
 
-    def _await(self, keypair: SessionKeypair, *, now: float) -> None:
-        if keypair.is_confirmed or self.wanted is None:
-            super()._await(keypair, now=now)
-            return
-        keypair.awaited = AwaitedProof(until=inf)
-        keypair.awaited.asked_at = inf
-
     def _keypairs(self) -> Collection[SessionKeypair]:
-        return self._session.keypairs
+        return [keypair for keypair in self._session.keypairs if keypair.is_confirmed]
 
     def _passes(self, keypair: SessionKeypair, *, now: float) -> None:
         if keypair.is_settled:
@@ -259,8 +251,8 @@ class SessionProofs(KeyProofs[SessionKeypair]):
     def _named(self, fingerprint: bytes | None, *, now: float) -> None:
         """Goes on with the key that a certificate names; None where it names none."""
         self.wanted = fingerprint
-        for keypair in list(self._session.keypairs):
-            if keypair.awaited is None or not keypair.is_confirmed:
+        for keypair in self._keypairs():
+            if keypair.awaited is None:
                 continue
             if fingerprint is None:
                 self._accept(keypair, now=now)

@@ -61,6 +61,7 @@ class SessionEnd:
         self.resolutions: dict[bytes, Resolution] = {}  # of nodes that differ from what the lab knows
         self.delivered: list[bytes] = []
         self.unproved = 0  # trains that came before the proof
+        self.turns: list[int] = []  # of other next hops, of which there is none, that were tried
         self.prover = KeyProver(self.identity, RepeatablePrimitives())
         self.wanted: dict[bytes, bytes] = {}  # fingerprints, by X25519 key
         self.members: MemberChecks | None = None
@@ -138,6 +139,7 @@ class SessionEnd:
         now: float,
     ) -> bool:
         if turn:
+            self.turns.append(turn)
             return False  # there is one way
         self.lab.transmit(self.name, node, kind, index, counter, body, _KINDS[kind])
         return True

@@ -96,11 +96,17 @@ def test_both_ends_may_want_a_proof_and_no_packet_is_lost() -> None:
 
 
 def test_who_is_asked_by_the_responder_goes_on_when_its_proof_is_accepted() -> None:
-    lab = pinned("ba")
+    lab, lost = pinned("ba"), list[SentTrain]()
+
+    def loses_a_part(train: SentTrain) -> Delays:
+        lost.extend([train] if is_part(train) and not lost else [])
+        return [] if lost[-1:] == [train] else [DELAY_S]
+
+    lab.fate = loses_a_part
     lab.send("a", "b", b"lost")
     lab.run(3.5 * DELAY_S)
     assert lab.ends["b"].unproved == 1
-    lab.run(DELAY_S)
+    lab.run(2 * DELAY_S)
     lab.send("a", "b", b"waits")
     lab.run(1)
     lab.send("b", "a", b"answer")
@@ -352,6 +358,59 @@ def test_a_proof_that_nobody_wants_any_more_is_answered_and_its_keys_are_used() 
     assert lab.heard("a") == [b"two"]
 
 
+def test_a_renewal_whose_acceptance_is_lost_is_asked_for_it_again() -> None:
+    lab = pinned("ba")
+    lab.send("a", "b", b"x")
+    lab.run(SIMULTANEOUS_S + 1)
+    old, lost = lab.session("a", "b").sending, list[SentTrain]()
+
+    def fate(train: SentTrain) -> Delays:
+        is_it = train.source == "b" and train.kind in (SESSION_PROOF, DATA) and len(lost) < 3
+        lost.extend([train] if is_it else [])
+        return [] if is_it else [DELAY_S]
+
+    lab.fate = fate
+    lab.ends["a"].sessions.request(lab.session("a", "b"), now=lab.now)
+    lab.run(WANTED_AGAIN_S)
+    assert (len(lost), lab.session("a", "b").sending) == (3, old)
+    lab.run(WANTED_AGAIN_S)
+    assert lab.session("a", "b").sending is not old
+
+
+def test_what_is_asked_for_or_shown_again_takes_another_next_hop_each_second_time() -> None:
+    lab = pinned("ab")
+    lab.fate = lambda train: [] if train.kind == SESSION_PROOF else [DELAY_S]
+    lab.send("a", "b", b"one")
+    lab.run(3.3 * WANTED_AGAIN_S)
+    assert lab.ends["a"].turns == [1, 2]
+    lab = pinned("ab")
+    lab.fate = lambda train: [] if is_part(train) else [DELAY_S]
+    lab.send("a", "b", b"one")
+    lab.run(1.4 * WANTED_AGAIN_S)
+    turns = lab.ends["b"].turns
+    assert turns == [1] * PROOF_PARTS
+    lab.run(WANTED_AGAIN_S)
+    assert turns[PROOF_PARTS:].count(1) <= 1, "the one that reminds"
+
+
+def test_only_parts_that_have_not_arrived_are_shown_again() -> None:
+    lab, lost = member_lab(), list[SentTrain]()
+
+    def loses_one(train: SentTrain) -> Delays:
+        is_it = train.source == "b" and is_part(train) and not lost and len(train.body) == WHOLE_PART_BYTES + 2
+        lost.extend([train] if is_it else [])
+        return [] if is_it else [DELAY_S]
+
+    lab.fate = loses_one
+    lab.send("a", "b", b"one")
+    lab.run(2 * WANTED_AGAIN_S)
+    assert lab.heard("b") == [b"one"]
+    shown = sum(train.source == "b" and is_part(train) for train in lab.sent)
+    assert shown <= PROOF_PARTS + certificate_parts(CERTIFICATE_BYTES) + 2, (
+        "the one that was lost, and one that reminds"
+    )
+
+
 # -- pins that come later ----------------------------------------------------------------------------------------------
 
 
@@ -385,6 +444,19 @@ def test_a_session_that_is_up_ends_when_its_peer_gets_a_pin_that_it_can_not_prov
     lab.run(PROVED_WITHIN_S + 1)
     assert lab.session("a", "b").sending is None
     assert lab.heard("a") == []
+
+
+def test_a_pin_draws_no_wish_under_keys_that_nobody_has_confirmed() -> None:
+    lab = SessionLab("ab")
+    lab.send("a", "b", b"one")
+    lab.run(1)
+    lab.replay(next(train for train in lab.sent if train.text == "a>b request"))
+    lab.run(1)
+    assert [keypair.is_confirmed for keypair in lab.session("b", "a").keypairs] == [False, True]
+    lab.said()
+    want(lab, "b", "a")
+    lab.ends["b"].sessions.want_proofs(now=lab.now)
+    assert lab.said() == ["b>a proof"]
 
 
 def test_a_pin_that_goes_while_a_proof_is_awaited_ends_the_waiting() -> None:
