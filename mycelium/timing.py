@@ -32,13 +32,13 @@ class TokenBucket:
         self._burst = self._tokens = rate if burst is None else burst
         self._updated = now
 
-    def take(self, tokens_wanted: float = 1.0, *, now: float) -> bool:
-        """Takes some tokens; returns False, and takes none, if there are fewer."""
+    def take(self, tokens_wanted: float = 1.0, *, kept: float = 0.0, now: float) -> bool:
+        """Takes some tokens; returns False, and takes none, if there would be fewer than `kept` left."""
         tokens = self._tokens + (now - self._updated) * self._rate
         if tokens > self._burst:  # `min` would cost more than all the rest
             tokens = self._burst
         self._updated = now
-        is_granted = tokens >= tokens_wanted
+        is_granted = tokens >= tokens_wanted + kept
         self._tokens = tokens - tokens_wanted if is_granted else tokens
         return is_granted
 
@@ -105,8 +105,7 @@ class SharedBucket(Generic[Key]):
     def take(self, key: Key, tokens_wanted: float = 1.0, *, now: float) -> bool:
         """Takes some tokens for a key; returns False, and takes none, if there are too few."""
         takes_little = self._little.of(key, now=now).take(tokens_wanted, now=now)
-        kept = 0.0 if takes_little else self._kept
-        return self._all.tokens(now=now) >= tokens_wanted + kept and self._all.take(tokens_wanted, now=now)
+        return self._all.take(tokens_wanted, kept=0.0 if takes_little else self._kept, now=now)
 
     def takes_little(self, key: Key, *, now: float) -> bool:
         """Tells whether a key has wanted no more lately than what is its own."""

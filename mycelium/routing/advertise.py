@@ -202,9 +202,10 @@ class Advertiser:
         table = self._table
         introductions, repeats = _UpdateRun(table), _UpdateRun(table)
         is_filtering = self._scope.is_filtering
+        finite = INFINITY - self.surcharge
         for row in rows:
             row.queued = SETTLED
-            if self._is_lost(row):
+            if row.metric >= finite or row is self.withdrawn:
                 self._retract(row, row.holders, now=now)
                 continue
             packed = self._advertise(row)
@@ -236,14 +237,11 @@ class Advertiser:
         introductions.end()
         repeats.end()
 
-    def _is_lost(self, row: Destination) -> bool:
-        """Tells whether a row is advertised to nobody."""
-        return row.metric + self.surcharge >= INFINITY or row is self.withdrawn
-
     def _is_kept_from(self, row: Destination, neighbour: Neighbour) -> bool:
         """Tells whether a row is not advertised to a neighbour."""
-        is_told = row.selected != neighbour.slot and self._scope.receivers(row) & neighbour.bit
-        return not is_told or self._is_lost(row)
+        if row.selected == neighbour.slot or row.metric + self.surcharge >= INFINITY or row is self.withdrawn:
+            return True
+        return self._scope.is_filtering and not self._scope.receivers(row) & neighbour.bit
 
     def _advertise(self, row: Destination) -> int:
         """Updates and returns the distance that the row advertises."""

@@ -2,7 +2,7 @@
 
 Nearly all neighbours hold nearly all routes: all but their next hop. So one sum is kept over all routes that any neighbour
 holds, and for each neighbour one over those of them that it lacks; a change of a route costs as much as there are neighbours
-without it.
+without it. The sums are begun when the first digest is wanted: at a cold start, before that, each route changes several times.
 """
 
 from mycelium.routing.destination import Destination
@@ -15,10 +15,11 @@ from mycelium.wire.control import Digest
 class Holdings:
     """Sets `holders` and `advertised` of all rows."""
 
-    __slots__ = ("_held", "_table")
+    __slots__ = ("_held", "_is_summing", "_table")
 
     def __init__(self, table: RouteTable) -> None:
         self._table = table
+        self._is_summing = False
         self._held = 0  # sum of the rows that any neighbour holds
 
     def begin(self, neighbour: Neighbour) -> None:
@@ -27,14 +28,14 @@ class Holdings:
 
     def advertise(self, row: Destination, packed: int) -> None:
         """Changes the distance of a row; whoever holds it is told before its digest is sent."""
-        if row.holders:
+        if self._is_summing and row.holders:
             self._add(self._table.up & ~row.holders, change_of(row.node, row.advertised, packed))
         row.advertised = packed
 
     def hold(self, row: Destination, holders: int) -> None:
         """Sets the neighbours (bits) that hold a row."""
         before, row.holders = row.holders, holders
-        if before == holders:
+        if before == holders or not self._is_summing:
             return
         share = share_of(row.node, row.advertised)
         if not before:
@@ -47,14 +48,33 @@ class Holdings:
 
     def digest(self, neighbour: Neighbour) -> Digest:
         """Returns the digest of what a neighbour holds."""
+        if not self._is_summing:
+            self._begin_sums()
         return digest_of(self._held - neighbour.lacking)
+
+    def _begin_sums(self) -> None:
+        """Reads all rows; one that few neighbours hold, such as a pinned one at a hub, costs as much as there are of those."""
+        self._is_summing = True
+        up, lacked_by_all = self._table.up, 0
+        for row in self._table.rows.values():
+            if row.holders:
+                share, holders = share_of(row.node, row.advertised), up & row.holders
+                self._held += share
+                if 2 * holders.bit_count() < up.bit_count():
+                    lacked_by_all += share
+                    self._lack(holders, -share)
+                else:
+                    self._lack(up ^ holders, share)
+        for neighbour in self._table.by_address.values():
+            neighbour.lacking += lacked_by_all
 
     def _add(self, lacking: int, share: int) -> None:
         self._held += share
         self._lack(lacking, share)
 
     def _lack(self, neighbours: int, share: int) -> None:
+        slots = self._table.slots
         while neighbours:
-            bit = neighbours & -neighbours
-            neighbours ^= bit
-            self._table.neighbour_at(bit.bit_length() - 1).lacking += share
+            slot = neighbours.bit_length() - 1
+            neighbours ^= 1 << slot
+            slots[slot].lacking += share  # type: ignore[union-attr]  # a bit is set only where a neighbour is

@@ -50,6 +50,7 @@ class Landmarks:
         "_since",
         "_table",
         "_up_at",
+        "due_at",
         "homes",
     )
 
@@ -79,15 +80,11 @@ class Landmarks:
         self._review_at = inf
         self._up_at = inf
         self._down_at = inf
+        self.due_at = inf  # when `handle_timeout` is wanted next
         self._number = 0  # of the newest home record
         # landmarks that this node was not found at, or has no room at, and until when
         self._avoided: dict[bytes, float] = {}
         self.homes: tuple[bytes, ...] = ()  # the home, and the backup home if there is one
-
-    @property
-    def due_at(self) -> float:
-        """When `handle_timeout` is wanted next."""
-        return min(self._review_at, self._up_at, self._down_at)
 
     @property
     def is_landmark(self) -> bool:
@@ -139,7 +136,7 @@ class Landmarks:
         """Leaves the home, at which this node was not found, unless there is no other."""
         if self.home is not None:
             self._avoided[self.home] = now + self._parameters.home_avoided_s
-            self._review_at = now
+            self._review_at = self.due_at = now
 
     def _changed(self, row: Destination, *, now: float) -> None:
         """Follows up a change of a landmark, or of what is in scope; the loss of a home at once."""
@@ -148,6 +145,8 @@ class Landmarks:
 
     def handle_timeout(self, *, now: float) -> None:
         """Does what is due, or follows from news about landmarks."""
+        if not self._selection.news and now < self.due_at:
+            return
         for row in self._selection.take_news():
             self._changed(row, now=now)
         if now >= self._review_at:
@@ -162,6 +161,7 @@ class Landmarks:
             self._down_at = inf
             if self._is_surplus():
                 self._stand(0, now=now)
+        self.due_at = min(self._review_at, self._up_at, self._down_at)
 
     def _choose_homes(self, *, now: float) -> None:
         full, self._scope.pins.full = self._scope.pins.full, {}

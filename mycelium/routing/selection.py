@@ -80,7 +80,7 @@ class Selection:
 
     def _point(self, row: Destination, cause: str, *, now: float) -> None:
         """Has packets follow the selected route of a row that is in scope."""
-        is_used = row.selected >= 0 and self._scope.holds(row)
+        is_used = row.selected >= 0 and (not self._scope.is_cutting or self._scope.holds(row))
         before, after = (
             self._forwarding.next_hop.get(row.node),
             self._table.addresses[row.selected] if is_used else None,
