@@ -90,7 +90,7 @@ class Advertiser:
         """Queues a row of which only the sequence has changed."""
         if row.queued == SETTLED:
             if self.lazy_at == inf:
-                self.lazy_at = now + self._rng.uniform(*self._parameters.lazy_s)
+                self.lazy_at = now + self._rng.uniform(*self._parameters.lazy(is_cutting=self._scope.is_cutting))
             self._put_off(row, self.lazy_at)
 
     def _put_off(self, row: Destination, when: float) -> None:

@@ -24,6 +24,8 @@ class RoutingParameters(Struct, frozen=True):
     urgent_batch_s: float = 0.002  # retractions, requests and answers are collected for this long
     batch_s: float = 0.006  # better routes are collected for this long
     lazy_s: tuple[float, float] = (15.0, 30.0)  # delay of an update that changes only the sequence, uniform
+    # the same while some nodes are out of scope: landmarks, whose sequences go everywhere, are many there
+    lazy_scoped_s: tuple[float, float] = (60.0, 120.0)
     digest_s: float = 60.0  # between comparisons of tables with a neighbour, +- 20 %
     # first wait between requests for the whole table of one neighbour; doubles while digests differ
     resync_floor_s: float = 10.0
@@ -53,3 +55,7 @@ class RoutingParameters(Struct, frozen=True):
     damping_unit_s: float = 1.0  # damping after the third failure in a row; doubles with each
     damping_ceiling_s: float = 30.0  # longest damping
     damping_forgiven_s: float = 60.0  # a link that was up for this long has no failures in a row
+
+    def lazy(self, *, is_cutting: bool) -> tuple[float, float]:
+        """Returns the delay of an update that changes only the sequence, where some nodes are out of scope or none is."""
+        return self.lazy_scoped_s if is_cutting else self.lazy_s

@@ -12,7 +12,13 @@ from mycelium.wire.home_record import NOWHERE, HomeRecord
 from mycelium.wire.statement import Statement, signed_bytes
 
 QUICK = RoutingParameters(
-    lazy_s=(1.0, 2.0), digest_s=5.0, damping_unit_s=0.1, damping_ceiling_s=0.5, request_slow_s=5.0, resync_floor_s=1.0
+    lazy_s=(1.0, 2.0),
+    lazy_scoped_s=(1.0, 2.0),
+    digest_s=5.0,
+    damping_unit_s=0.1,
+    damping_ceiling_s=0.5,
+    request_slow_s=5.0,
+    resync_floor_s=1.0,
 )
 NETWORK_ID = b"testnet\x00"
 

@@ -55,6 +55,17 @@ def test_beyond_only_the_nearest_are_used_and_told() -> None:
     }
 
 
+@pytest.mark.parametrize(("nodes", "wait_s"), [(4, 2.0), (8, 50.0)])
+def test_a_sequence_that_alone_is_newer_waits_longer_while_nodes_are_out_of_scope(nodes: int, wait_s: float) -> None:
+    lab = RoutingLab(replace(SMALL, lazy_s=(2.0, 2.0), lazy_scoped_s=(50.0, 50.0), digest_s=1_000.0))
+    lab.up(1, 2)
+    lab.says(1, *(update(10 + far, 10 * (1 + far)) for far in range(nodes)))
+    lab.flush()
+    lab.says(1, update(10, 10, 1))
+    assert lab.updates(lab.wait(wait_s - 0.1), 10) == {}
+    assert lab.updates(lab.wait(0.2), 10) == {2: [(1, 20)]}
+
+
 def test_a_node_that_comes_nearer_takes_its_place_and_one_that_leaves_makes_room() -> None:
     lab = small_lab(8)
     lab.flush()
