@@ -1,6 +1,7 @@
 """What ./dev itself does, in an environment that is there already."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,21 @@ def test_bench_lists_the_benchmarks_and_nothing_else() -> None:
 
 def test_an_unknown_benchmark_is_an_error() -> None:
     assert dev("bench", "nonsense").returncode == 1
+
+
+def test_an_environment_that_is_a_link_is_not_made_anew_where_the_link_leads(tmp_path: Path) -> None:
+    theirs, checkout = tmp_path / "theirs", tmp_path / "checkout"
+    for folder in (theirs, checkout):
+        folder.mkdir()
+    theirs.joinpath("kept").touch()
+    shutil.copy(ROOT / "dev", checkout)
+    checkout.joinpath(".venv").symlink_to(theirs)
+    environment = {key: value for key, value in os.environ.items() if key != "MYCELIUM_VENV"}
+    done = subprocess.run(
+        [checkout / "dev", "setup"], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, theirs.joinpath("kept").exists()) == (1, True)
+    assert f"MYCELIUM_VENV={theirs}" in done.stderr
 
 
 def run_stages(folder: Path, stages: str) -> "subprocess.CompletedProcess[str]":
