@@ -268,12 +268,11 @@ class SessionProofs(KeyProofs[SessionKeypair]):
     def handle_timeout(self, *, now: float) -> None:
         """Asks again and ends the waiting, where that is due; reminds a partner that has not said that it accepts."""
         for keypair in list(self._session.keypairs):
-            if self._remind_at(keypair) > now:
-                continue
-            if keypair.accepted_by <= now:  # or it would have answered what reminds it
+            remind_at = self._remind_at(keypair)
+            if remind_at < inf and keypair.accepted_by <= now:  # or it would have answered what reminds it
                 self.is_asked = self._source.members() is not None
                 self._refuse(keypair, NOT_ACCEPTED, now=now)
-            else:
+            elif remind_at <= now:
                 keypair.reminded_at = now
                 self._remind(keypair, now=now)
         super().handle_timeout(now=now)

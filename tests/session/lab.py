@@ -175,6 +175,7 @@ class SessionLab:
         self.now = 1_000.0
         self.seed = seed
         self.fate: Callable[[SentTrain], Delays] = lambda train: [DELAY_S]
+        self.late_s = 0.0  # how long after it is due an end looks at the time
         self.sent: list[SentTrain] = []  # every train, lost or not
         self.ends: dict[str, SessionEnd] = {}
         self._arriving: list[tuple[float, int, SentTrain]] = []
@@ -238,7 +239,7 @@ class SessionLab:
         """Lets time pass."""
         until = self.now + seconds
         while True:
-            due = min(end.sessions.next_deadline() for end in self.ends.values())
+            due = min(end.sessions.next_deadline() for end in self.ends.values()) + self.late_s
             arrival = self._arriving[0][0] if self._arriving else until
             if min(due, arrival) >= until:
                 self.now = until

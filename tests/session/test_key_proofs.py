@@ -14,7 +14,7 @@ from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
 from mycelium.errors import NotAMember
 from mycelium.identity import address_of_exchange_key
 from mycelium.limits import SharedRate
-from mycelium.session.key_proofs import NO_CERTIFICATE, SessionProofs
+from mycelium.session.key_proofs import NO_CERTIFICATE, NOT_ACCEPTED, SessionProofs
 from mycelium.session.requests import PATIENCE_S
 from mycelium.session.session import UNPROVED_KEYPAIRS
 from mycelium.timing import SharedBucket
@@ -375,6 +375,19 @@ def test_a_renewal_whose_acceptance_is_lost_is_asked_for_it_again() -> None:
     assert (len(lost), lab.session("a", "b").sending) == (3, old)
     lab.run(WANTED_AGAIN_S)
     assert lab.session("a", "b").sending is not old
+
+
+@pytest.mark.parametrize("late_s", [0.0, 0.003, 0.1])
+def test_new_keys_that_the_other_end_never_accepts_are_dropped_however_late_that_is_noticed(late_s: float) -> None:
+    lab = pinned("ba")
+    lab.send("a", "b", b"x")
+    lab.run(SIMULTANEOUS_S + 1)
+    old, lab.late_s = lab.session("a", "b").sending, late_s
+    lab.fate = lambda train: [] if train.source == "b" and train.kind in (SESSION_PROOF, DATA) else [DELAY_S]
+    lab.ends["a"].sessions.request(lab.session("a", "b"), now=lab.now)
+    lab.run(PROVED_WITHIN_S + 1)
+    assert lab.ends["a"].sessions.unproved == [(lab.session("a", "b").peer, NOT_ACCEPTED)]
+    assert lab.session("a", "b").sending is old
 
 
 def test_what_is_asked_for_or_shown_again_takes_another_next_hop_each_second_time() -> None:
