@@ -162,7 +162,7 @@ class Session:
     def expire_keypairs(self, *, now: float) -> list[SessionKeypair]:
         """Drops and returns keypairs that are too old, and idle ones that a newer one has replaced.
 
-        Of the idle ones that which opened a train last is kept: a silent peer may still send under it.
+        Of the idle ones that which opened a train last that counts is kept: a silent peer may still send under it.
         """
         expired = [one for one in self.keypairs if one.is_expired(now=now)]
         self.keypairs = [one for one in self.keypairs if one not in expired]
@@ -171,7 +171,8 @@ class Session:
         if self.sending is None:
             return expired
         newest = self.sending.established
-        heard = max(self.keypairs, key=lambda one: one.last_opened)
+        in_use = [one for one in self.keypairs if one.is_confirmed and one.awaited is None]
+        heard = max(in_use, key=lambda one: one.last_opened)
         idle = [one for one in self.keypairs if one is not heard and one.is_idle(now=now)]
         old = [one for one in idle if one.established < newest]
         self.keypairs = [one for one in self.keypairs if one not in old]

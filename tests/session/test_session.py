@@ -3,6 +3,7 @@ from math import inf
 import pytest
 from msgspec.structs import replace
 
+from mycelium.channel.awaited_proof import AwaitedProof
 from mycelium.channel.byte_budget import ByteBudget
 from mycelium.channel.frame_budget import FrameBudget
 from mycelium.channel.keypair import IDLE_KEPT_S, REJECT_AFTER_S
@@ -229,6 +230,20 @@ def test_a_replaced_keypair_expires_once_idle_unless_it_was_the_last_to_open_a_t
     new.last_opened = 6.0
     assert session.expire_keypairs(now=1_000.0) == [old]
     assert session.keypairs == [new]
+
+
+@pytest.mark.parametrize("is_confirmed", [True, False])
+def test_keys_that_nobody_has_confirmed_or_proved_have_none_expire_under_which_the_peer_may_send(
+    session: Session, is_confirmed: bool
+) -> None:
+    heard, new, other = keypair(index=1), keypair(now=1.0, index=2), keypair(now=50.0, index=3, is_initiator=False)
+    for one in (heard, new):
+        adopt(session, one)
+    heard.last_opened = 5.0
+    other.is_confirmed, other.awaited = is_confirmed, AwaitedProof(until=60.0) if is_confirmed else None
+    session.adopt(other)
+    assert session.expire_keypairs(now=55.0) == []
+    assert session.keypairs == [other, new, heard]
 
 
 def test_no_keypair_expires_while_none_is_in_use(session: Session) -> None:
