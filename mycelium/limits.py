@@ -352,7 +352,7 @@ REMOVAL_PARTS: Final = 14  # 7,168 removed members; 103 KiB that a neighbour is 
 # certificates and parts of removals that are verified for one neighbour, 0.3 ms each, or 0.5 of two signatures
 MEMBER_CHECKS_PER_SECOND: Final = 10
 MEMBER_CHECKS_AT_ONCE: Final = 64  # of those in a row: all parts, and all again that have changed meanwhile
-# of all neighbours together: a twentieth of a slow core; at once, those of LINKS twice, as after a restart of all
+# of all neighbours, and as many of all partners: a twentieth of a slow core each; at once, twice LINKS, as after a restart
 MEMBER_CHECKS_OF_ALL: Final = SharedRate(100, at_once=2 * LINKS, little_per_second=0.1, little_at_once=4)
 
 # -- the TUN device ----------------------------------------------------------------------------------------------------

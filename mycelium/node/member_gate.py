@@ -108,6 +108,14 @@ class _Known:
     claims: Claims
 
 
+class _Checks:
+    """How many signatures are verified for `nodes` nodes: those next to this one have a share, and those further away."""
+
+    def __init__(self, *, nodes: int) -> None:
+        self.of_one = TokenBuckets[bytes](MEMBER_CHECKS_PER_SECOND, keys=nodes, burst=MEMBER_CHECKS_AT_ONCE)
+        self.of_all = SharedBucket[bytes](MEMBER_CHECKS_OF_ALL, keys=2 * nodes, now=0.0)
+
+
 class MemberGate:
     """Lets events of links through to their owner; `on_refused` is told which node was refused, and why."""
 
@@ -127,8 +135,7 @@ class MemberGate:
         self._sessions = sessions
         self._policy = policy
         self._excesses = excesses
-        self._checks = TokenBuckets[bytes](MEMBER_CHECKS_PER_SECOND, keys=LINKS, burst=MEMBER_CHECKS_AT_ONCE)
-        self._checks_of_all = SharedBucket[bytes](MEMBER_CHECKS_OF_ALL, keys=2 * LINKS, now=0.0)
+        self._checks, self._partner_checks = _Checks(nodes=LINKS), _Checks(nodes=SESSIONS)
         self._on_refused = on_refused
         self._known: dict[bytes, _Known] = {}  # by address
         # Of links, whose names may change meanwhile; None stands for one that is gone.
@@ -159,7 +166,7 @@ class MemberGate:
     def admit(self, partner: bytes, certificates: bytes, *, now: float) -> bool:
         """Takes the certificates that a partner has shown, unless too many are checked already; raises NotAMember."""
         try:
-            return self._admit(partner, decode_chain(certificates), now=now)
+            return self._admit(partner, decode_chain(certificates), self._partner_checks, now=now)
         except NotAMember:
             self.counters.members_refused += 1
             raise
@@ -256,20 +263,20 @@ class MemberGate:
         else:
             self._take_chain(name, statement, now=now)
 
-    def _may_check(self, address: bytes, *, now: float) -> bool:
-        """Tells whether signatures are verified once more for a neighbour."""
-        is_modest = self._checks.take(address, now=now)
-        if is_modest and self._checks_of_all.take(address, now=now):
+    def _may_check(self, address: bytes, checks: _Checks, *, now: float) -> bool:
+        """Tells whether signatures are verified once more for a node."""
+        is_modest = checks.of_one.take(address, now=now)
+        if is_modest and checks.of_all.take(address, now=now):
             return True
         self.counters.member_checks_over_budget += 1
-        if not (is_modest and self._checks_of_all.takes_little(address, now=now)):
+        if not (is_modest and checks.of_all.takes_little(address, now=now)):
             self._excesses.note(address, MEMBERSHIP, now=now)
         return False
 
     def _take_chain(self, name: bytes, chain: Chain, *, now: float) -> None:
         address, before = name[:ADDRESS_BYTES], self._known.get(name[:ADDRESS_BYTES])
         try:
-            if not self._admit(address, chain, now=now):
+            if not self._admit(address, chain, self._checks, now=now):
                 return
         except NotAMember as reason:
             self.counters.members_refused += 1
@@ -280,11 +287,11 @@ class MemberGate:
         if link in self._held and self._known[address] is not before:
             self._held[link].since = now  # from which on the proof of the key is awaited
 
-    def _admit(self, address: bytes, chain: Chain, *, now: float) -> bool:
+    def _admit(self, address: bytes, chain: Chain, checks: _Checks, *, now: float) -> bool:
         """Takes the certificates of a node, unless too many are checked already; raises NotAMember."""
         digest, known = blake2b(encode_chain(chain), size=_DIGEST_BYTES), self._known.get(address)
         if known is None or known.digest != digest:
-            if not self._may_check(address, now=now):
+            if not self._may_check(address, checks, now=now):
                 return False
             self._known[address] = _Known(digest, self._checked(address, chain, now=now))
         self.counters.members_shown += 1
@@ -314,7 +321,9 @@ class MemberGate:
 
     def take_removals(self, removals: Removals, *, source: bytes = b"", now: float) -> bool:
         """Takes a newer part of those removed, passes it on, and ends what they had; tells whether it is a newer one."""
-        if not self.membership.is_newer(removals) or (source and not self._may_check(source[:ADDRESS_BYTES], now=now)):
+        if not self.membership.is_newer(removals):
+            return False
+        if source and not self._may_check(source[:ADDRESS_BYTES], self._checks, now=now):
             return False
         if not self.membership.take(removals):
             self.counters.removals_refused += 1

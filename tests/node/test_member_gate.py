@@ -1,9 +1,12 @@
 """Members let in members: by certificates alone, until they expire or somebody is removed."""
 
+from contextlib import suppress
+
 import pytest
 from msgspec.structs import replace
 
 from mycelium.endpoint import Endpoint
+from mycelium.errors import NotAMember
 from mycelium.identity import SIGNATURE_BYTES, Identity
 from mycelium.limits import LINKS, MEMBER_CHECKS_AT_ONCE, MEMBER_CHECKS_OF_ALL, REMOVAL_PARTS
 from mycelium.link.events import (
@@ -15,12 +18,24 @@ from mycelium.link.events import (
     LinkUp,
     NeighbourReset,
 )
+from mycelium.membership.certificates import Claims
 from mycelium.node import member_gate as member_gate_module
 from mycelium.node.event_kind import EventKind
 from mycelium.node.member_gate import EXPIRED, NO_PROOF, REMOVED
 from mycelium.routing.excess import MEMBERSHIP
-from mycelium.wire.membership import MEMBER_PROOF, Certificate, Chain, MemberPiece, pieces_of
-from tests.support.members import DAY_S, OTHER_ROOT, START, certificate, invited, joined, key_of, removals, shown
+from mycelium.wire.membership import MEMBER_PROOF, Certificate, Chain, MemberPiece, encode_chain, pieces_of
+from tests.support.members import (
+    DAY_S,
+    OTHER_ROOT,
+    START,
+    MemberNet,
+    certificate,
+    invited,
+    joined,
+    key_of,
+    removals,
+    shown,
+)
 from tests.support.small_meshes import deliver, ping, reaches, received
 
 IMPORTED = Identity.of_exchange_secret(b"i" * 32)  # which has no ML-DSA key
@@ -288,13 +303,27 @@ def test_many_neighbours_together_have_a_bounded_number_of_signatures_checked() 
     mesh = joined("a")
     gate = mesh.gates["a"]
     taken = sum(
-        gate._may_check(number.to_bytes(16, "big"), now=1.0)
+        gate._may_check(number.to_bytes(16, "big"), gate._checks, now=1.0)
         for number in range(LINKS)
         for _ in range(MEMBER_CHECKS_AT_ONCE)
     )
     assert taken == MEMBER_CHECKS_OF_ALL.at_once
-    assert not gate._may_check(b"n" * 16, now=1.0)
-    assert gate._may_check(b"n" * 16, now=2.0)
+    assert not gate._may_check(b"n" * 16, gate._checks, now=1.0)
+    assert gate._may_check(b"n" * 16, gate._checks, now=2.0)
+
+
+def test_partners_further_away_have_no_signatures_checked_at_the_expense_of_neighbours() -> None:
+    mesh = MemberNet()
+    mesh.add("a")
+    gate, now = mesh.gates["a"], mesh.net.now
+    own = certificate(mesh.net.hosts["a"].identity, OTHER_ROOT)
+    claims = Claims((b"",), None, START)
+    gate.membership.check_claims = lambda *args, now: claims  # type: ignore[method-assign]
+    for number in range(2 * int(MEMBER_CHECKS_OF_ALL.at_once)):
+        with suppress(NotAMember):
+            gate.admit(number.to_bytes(16, "big"), encode_chain(Chain(own)), now=now)
+    assert gate.counters.member_checks_over_budget == MEMBER_CHECKS_OF_ALL.at_once
+    assert gate._may_check(b"n" * 16, gate._checks, now=now)
 
 
 def test_pieces_without_a_beginning_and_what_makes_no_sense_are_dropped_and_counted() -> None:
