@@ -61,6 +61,7 @@ FRAMES: Final = {
     frames.REPAIR: "repair",
     frames.RATE: "rate",
     frames.PROOF: "key proof",
+    frames.UNSEALED: "unsealed",
 }
 _MESSAGES: Final[dict[type[Item], str]] = {
     Update: "update",
@@ -177,7 +178,7 @@ class Dissector:
                 _control(part, body)
             case frames.PROBE:
                 _probe(part, body)
-            case frames.DATA:
+            case frames.DATA | frames.UNSEALED:
                 part.parts += train_parts(body, lambda index: self._train_opener(index, is_sent=is_sent))
             case frames.REPAIR:
                 [index] = frames.REPAIR_HEAD.unpack_from(body)

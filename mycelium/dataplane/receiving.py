@@ -8,7 +8,6 @@ This file is the data path: a run of trains for one next hop is sealed again in 
 """
 
 import struct
-from collections.abc import Sequence
 from typing import Final, Protocol
 
 from mycelium.dataplane.counters import DataplaneCounters
@@ -17,10 +16,10 @@ from mycelium.dataplane.refusals import Refusals
 from mycelium.dataplane.relay_errors import RelayErrors
 from mycelium.dataplane.sending import Sending
 from mycelium.dataplane.train_order import TrainOrder
+from mycelium.dataplane.unsealed import unsealed_header
 from mycelium.identity import subnet_of
 from mycelium.link.link import Link
 from mycelium.outbox import Outbox
-from mycelium.packet.batch import Delivery
 from mycelium.packet.ecn import mark_deliveries
 from mycelium.packet.ipv6 import HEADER_BYTES, destination_of
 from mycelium.policy.base import Policy
@@ -30,6 +29,7 @@ from mycelium.session.table import Sessions
 from mycelium.wire.datagram import TAG_BYTES
 from mycelium.wire.frame import DATA as DATA_FRAME
 from mycelium.wire.frame import FRAME_HEADER
+from mycelium.wire.frame import UNSEALED as UNSEALED_FRAME
 from mycelium.wire.train import (
     AAD_START,
     CONGESTED,
@@ -56,6 +56,7 @@ from mycelium.wire.train import (
     TRAIN_HEADER_BYTES,
     UNSEALED,
     WRAPPER_BYTES,
+    TrainHeader,
     home_in,
 )
 
@@ -70,9 +71,6 @@ _ITEM_TYPE: Final = 0xF0
 
 # version and traffic class; hop limit; source; /64 of the destination
 _IPV6: Final = struct.Struct("!B6xB16s8s8x")
-
-# the fields of TRAIN_HEADER
-_Header = tuple[int, int, int, int, int, int, int, bytes, bytes]
 
 
 class ItemHandler(Protocol):
@@ -139,7 +137,14 @@ class Receiving:
         self.item_handlers: dict[int, ItemHandler] = {ITEM_REPORT: self._take_report, ITEM_ECHO: echoes.take}
 
     def receive_frame(self, frame: memoryview, *, now: float, neighbour: bytes = b"") -> None:
-        """Takes an opened data frame of a neighbour, and writes into it."""
+        """Takes an opened data or unsealed frame of a neighbour, and writes into it."""
+        if frame[0] == UNSEALED_FRAME:
+            own = unsealed_header(frame, neighbour, self._own_address)
+            if own is None:
+                self._counters.trains_malformed += 1
+            else:
+                self._receive_train(own, frame[_FRAME_HEADER_BYTES:], neighbour, now=now)
+            return
         position = run_start = _FRAME_HEADER_BYTES
         length = len(frame)
         run_link: Link | None = None
@@ -168,7 +173,7 @@ class Receiving:
 
     # -- for other nodes -----------------------------------------------------------------------------------------------
 
-    def _unwrap(self, header: _Header, train: memoryview) -> _Header:
+    def _unwrap(self, header: TrainHeader, train: memoryview) -> TrainHeader:
         """Has a wrapped train go on to its own destination if there is a route, or this is the waypoint; returns its header.
 
         It keeps its wrapper, which shows the destination the way back.
@@ -185,7 +190,7 @@ class Receiving:
         return (*header[:7], destination, header[8])
 
     def _next_link(
-        self, header: _Header, frame: memoryview, position: int, end: int, neighbour: bytes, *, now: float
+        self, header: TrainHeader, frame: memoryview, position: int, end: int, neighbour: bytes, *, now: float
     ) -> Link | None:
         """Lowers the hop limit of a train and returns the link to forward it on; None if it is dropped."""
         hop_limit = header[0]
@@ -202,7 +207,7 @@ class Receiving:
         self._counters.trains_forwarded += 1
         return link
 
-    def _deflect(self, header: _Header, frame: memoryview, position: int, neighbour: bytes) -> Link | None:
+    def _deflect(self, header: TrainHeader, frame: memoryview, position: int, neighbour: bytes) -> Link | None:
         """Marks a train whose next hop is gone, and returns the link of another neighbour; None if it was marked before.
 
         A marked train follows next hops only. These form no loop, so it passes no node a third time.
@@ -231,14 +236,13 @@ class Receiving:
     # -- for this node -------------------------------------------------------------------------------------------------
 
     def _receive_train(
-        self, header: _Header, train: memoryview, neighbour: bytes, *, home: bytes = b"", now: float
+        self, header: TrainHeader, train: memoryview, neighbour: bytes, *, home: bytes = b"", now: float
     ) -> None:
         hop_limit, _, kind, _, _, index, counter, _, source = header
-        if kind == DATA or (kind == UNSEALED and source == neighbour):
-            if source not in self.order.by_peer:
-                self._open_train(hop_limit, index, counter, source, train, now=now)
-            else:
-                self.order.take(hop_limit, index, counter, source, train, neighbour, now=now)
+        if kind == DATA and source not in self.order.by_peer:
+            self._open_train(hop_limit, index, counter, source, train, now=now)
+        elif kind == DATA:
+            self.order.take(hop_limit, index, counter, source, train, neighbour, now=now)
         elif kind == SESSION_REQUEST:
             body = train[TRAIN_HEADER_BYTES:]
             self._sessions.receive_request(source, counter, body, neighbour=neighbour, home=home, now=now)
@@ -347,7 +351,8 @@ class Receiving:
         if admits is not None:
             refused = admits(peer, deliveries[already:], now=now)
             if refused:
-                self._drop_denied(refused, peer, already, now=now)
+                self._counters.packets_denied += len(refused)
+                self._refusals.drop(refused, deliveries, already, peer, now=now)
         self._counters.packets_delivered += len(deliveries) - already
 
     def _refuse_deliveries(self, train: memoryview, peer: bytes, *, now: float) -> None:
@@ -357,15 +362,6 @@ class Receiving:
         self._counters.packets_undeliverable += len(deliveries)
         deliveries.clear()
         self._relay_errors.report(ERROR_UNDELIVERABLE, train, neighbour=peer, now=now)
-
-    def _drop_denied(self, refused: Sequence[Delivery], peer: bytes, already: int, *, now: float) -> None:
-        """Removes what a filter refuses from the deliveries behind the first `already`, and tells its sender."""
-        deliveries = self._outbox.deliveries
-        denied = {id(one) for one in refused}
-        deliveries[already:] = [one for one in deliveries[already:] if id(one) not in denied]
-        self._counters.packets_denied += len(refused)
-        for packet, _, _ in refused:
-            self._refusals.tell(peer, packet, now=now)
 
     def _handle_item(self, kind: int, session: Session, body: memoryview, hop_limit: int, *, now: float) -> None:
         handler = self.item_handlers.get(kind)

@@ -92,7 +92,10 @@ class RelayErrors:
             or not self._signing.take(neighbour, now=now)
         ):
             return
-        quote = ERROR_QUOTE.pack(code, index, counter, destination, bytes(train[-QUOTED_TAG_BYTES:]))
+        tag = (
+            bytes(QUOTED_TAG_BYTES) if kind == UNSEALED else bytes(train[-QUOTED_TAG_BYTES:])
+        )  # nothing that is in clear
+        quote = ERROR_QUOTE.pack(code, index, counter, destination, tag)
         body = quote + self._identity.signing_public_key
         body += self._identity.sign(ERROR_LABEL + source + body)
         if self._send(source, ERROR, 0, 0, body, home=home, now=now):

@@ -2,6 +2,7 @@
 
 The session is there all the same: it decides who is let in, and its counters tell replays, order and loss. Who sends one has
 opened a train of the neighbour under the keypair, so an unsealed train confirms none; proofs of ML-DSA keys are owed to both.
+The kind of the frame tells it from trains that the neighbour forwards, which anybody can have written.
 """
 
 from typing import Final
@@ -9,8 +10,17 @@ from typing import Final
 from mycelium.link.frames import Frames
 from mycelium.packet.batch import HEADROOM, PacketBatch
 from mycelium.session.session import QUOTED_BYTES, Session, SessionKeypair
-from mycelium.wire.frame import DATA, FRAME_HEADER
-from mycelium.wire.train import ITEM_HEADER_BYTES, TRAIN_HEADER, UNSEALED
+from mycelium.wire.frame import FRAME_HEADER
+from mycelium.wire.frame import UNSEALED as UNSEALED_FRAME
+from mycelium.wire.train import (
+    DATA,
+    ITEM_HEADER_BYTES,
+    LENGTH_MASK,
+    TRAIN_HEADER,
+    TRAIN_HEADER_BYTES,
+    UNSEALED,
+    TrainHeader,
+)
 
 CLASS_SHIFT: Final = 20  # of the traffic class in the first word of a packet
 CLASS_MASK: Final = 0xFF
@@ -49,4 +59,19 @@ def send_unsealed(
     head = (key[1], 0, UNSEALED, traffic_class, word, keys.remote_index, counter, session.peer, source)
     TRAIN_HEADER.pack_into(plain, FRAME_HEADER.size, *head)
     session.recent.append((counter, NOT_SEEN, bytes(plain[_PACKET : _PACKET + QUOTED_BYTES])))
-    frames.send(DATA, plain, traffic_class=traffic_class, now=now)
+    frames.send(UNSEALED_FRAME, plain, traffic_class=traffic_class, now=now)
+
+
+def unsealed_header(frame: memoryview, neighbour: bytes, own_address: bytes) -> TrainHeader | None:
+    """Returns the header of the train in an unsealed frame, as that of a data train.
+
+    None unless the frame is one unsealed train of the neighbour for this node.
+    """
+    body_bytes = len(frame) - FRAME_HEADER.size - TRAIN_HEADER_BYTES
+    if body_bytes < 0:
+        return None
+    header: TrainHeader = TRAIN_HEADER.unpack_from(frame, FRAME_HEADER.size)
+    is_whole = header[4] & LENGTH_MASK == body_bytes
+    if not is_whole or (header[2], *header[7:]) != (UNSEALED, own_address, neighbour):
+        return None
+    return (*header[:2], DATA, *header[3:])

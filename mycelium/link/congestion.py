@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from mycelium.limits import PARTIAL_FRAMES_PER_KEYPAIR
 from mycelium.link.keypair import LinkKeypair
 from mycelium.wire.datagram import CHUNK, FRAME, FRAME_HEAD
-from mycelium.wire.frame import DATA, FRAME_HEADER
+from mycelium.wire.frame import FRAME_HEADER, OF_TRAINS
 from mycelium.wire.train import CONGESTED, LENGTH_MASK, TRAIN_HEADER, TRAIN_HEADER_BYTES
 
 
@@ -32,7 +32,7 @@ def pass_on_mark(keypair: LinkKeypair, counter: int, plain: memoryview) -> None:
     """Marks the trains of a frame that was opened, if it carries any and a datagram of it was marked."""
     if counter in keypair.marked:
         keypair.marked.remove(counter)
-        if plain[0] == DATA:
+        if plain[0] in OF_TRAINS:
             mark_trains(plain)
 
 

@@ -25,7 +25,7 @@ from mycelium.link.path.paths import Paths
 from mycelium.link.repair.repair import Repair
 from mycelium.outbox import Outbox
 from mycelium.wire.datagram import CHUNK, FRAME, FRAME_HEAD, FRAME_WORD, SIZE_PROBE, TAG_BYTES
-from mycelium.wire.frame import DATA, FRAME_HEADER, PROOF, RATE, RATE_BODY, REPAIR, write_rate
+from mycelium.wire.frame import DATA, FRAME_HEADER, OF_TRAINS, PROOF, RATE, RATE_BODY, REPAIR, write_rate
 
 HEAD_BYTES: Final = FRAME_HEAD.size
 FRAME_HEADER_BYTES: Final = FRAME_HEADER.size
@@ -172,7 +172,7 @@ class Frames:
         sealing = keypair.sealing
         counter = sealing.counter
         receiver = keypair.remote_index
-        is_data = kind == DATA
+        is_data = kind in OF_TRAINS
         distance = self._flow_order.distance(counter, plain) if is_data else 0
         FRAME_HEADER.pack_into(plain, 0, kind, path.number, distance, path.newest & MASK_32)
         total, size = len(plain) + TAG_BYTES, path.mtu.size
@@ -357,13 +357,14 @@ class Frames:
             self._take_unproved(keypair, endpoint, counter, plain, now=now)
             return
         kind, number, distance, ack = FRAME_HEADER.unpack_from(plain)
+        is_data = kind in OF_TRAINS
         path = self._path_by_endpoint.get(endpoint) or self.paths.meet(endpoint, number, now=now)
         path.peer_number = number
         path.note_arrival(keypair, counter, len(sealed))
         keypair.last_opened = self.last_heard = now
         if keypair is not self.keypairs.sending or keypair.message_3 is not None:
             self._owner.keypair_heard(keypair, path, now=now)
-        path.liveness.received(wants_ack=kind == DATA, now=now)
+        path.liveness.received(wants_ack=is_data, now=now)
         if ack:
             path.liveness.acknowledged(ack, now=now)
         if keypair.marked:
@@ -371,17 +372,17 @@ class Frames:
         gaps = keypair.gaps
         if counter == gaps.newest + 1 and gaps.is_clean:
             gaps.newest = counter
-            if kind == DATA:
+            if is_data:
                 frames.append(plain)
         else:
             gaps.opened(counter, srtt=self.paths.active.repair_rtt(now=now), now=now)
             keypair.reassembly.forget(counter)
-            if kind == DATA:
+            if is_data:
                 gaps.admit(counter, distance, plain, frames)
             else:
                 gaps.release_after(counter, frames)
             self.arm(gaps.due_at)
-        if kind != DATA:
+        if not is_data:
             self._owner.frame_opened(kind, keypair, path, plain[FRAME_HEADER_BYTES:], now=now)
 
     def _take_unproved(

@@ -1,9 +1,9 @@
 """The plaintext of a link frame.
 
-    0  1  kind: 1 control, 2 probe, 3 data, 4 close, 5 repair, 6 rate, 7 key proof; others are skipped
+    0  1  kind: 1 control, 2 probe, 3 data, 4 close, 5 repair, 6 rate, 7 key proof, 8 unsealed; others are skipped
     1  1  sender's number of the path
-    2  2  data frames: distance in counters to the nearest earlier data frame that may carry the same flow, 0 for none
-          within 65,535; other frames: zeros
+    2  2  data and unsealed frames: distance in counters to the nearest earlier one of them that may carry the same flow, 0
+          for none within 65,535; other frames: zeros
     4  4  acknowledgement: low 32 bits of the newest counter received on that path, 0 for none
     8     body
 
@@ -24,6 +24,7 @@ Probe body:
 
 Close body: reason 1 (1 leaving; others mean the same), optional UTF-8 text.
 Data body: trains, see `mycelium.wire.train`.
+Unsealed body: one unsealed train, which the sender of the frame has written and not forwarded.
 
 Repair body (requests sealed frames again):
     0  4  receiver's index under which the frames were sent
@@ -50,6 +51,9 @@ CLOSE: Final = 4
 REPAIR: Final = 5
 RATE: Final = 6
 PROOF: Final = 7
+UNSEALED: Final = 8
+
+OF_TRAINS: Final = (DATA, UNSEALED)  # kinds of frames that carry trains
 
 FRAME_HEADER: Final = struct.Struct("!BBHI")
 CONTROL_HEADER: Final = struct.Struct("!IIIIQ")

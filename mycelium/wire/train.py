@@ -18,8 +18,8 @@ The body of a data train is sealed items; the nonce is four zero bytes and the c
 neighbour at the other end of a link, is items: the seal of the frame is end to end. The body of a session request or reply is
 the handshake message, 1,296 or 1,152 bytes. That of a cookie is its 16 bytes, which the next request brings back behind the
 message. The body of an error, which the relay signs, is: code 1 (0 no route, 3 hop limit), zeros 3; session index 4, counter 8,
-destination 16 and last 16 bytes of the train it is about; Ed25519 public key 32; signature 64 over the label, the destination
-of the error, and the body up to here.
+destination 16 and last 16 bytes of the train it is about, zeros for an unsealed one; Ed25519 public key 32; signature 64 over
+the label, the destination of the error, and the body up to here.
 
 The body of a relay train is another train, whole, behind the 16 bytes of its source's home, or zeros. Its own destination is a
 waypoint at first, and that of the train inside from the first node on that has a route there; hop limit and flags count in
@@ -47,6 +47,7 @@ import struct
 from typing import Final
 
 TRAIN_HEADER: Final = struct.Struct("!BBBBIIQ16s16s")  # bucket << 24 | length is one word
+TrainHeader = tuple[int, int, int, int, int, int, int, bytes, bytes]  # the fields of TRAIN_HEADER
 TRAIN_HEADER_BYTES: Final = TRAIN_HEADER.size
 AAD_START: Final = 2
 VERSION: Final = 1

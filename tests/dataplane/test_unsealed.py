@@ -10,18 +10,23 @@ from mycelium.packet.batch import HEADROOM
 from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE
 from mycelium.session.session import QUOTED_BYTES, SessionKeypair
 from mycelium.wire.datagram import TAG_BYTES
+from mycelium.wire.frame import DATA as DATA_FRAME
 from mycelium.wire.frame import FRAME_HEADER
+from mycelium.wire.frame import UNSEALED as UNSEALED_FRAME
 from mycelium.wire.train import (
     DATA,
     ERROR_LABEL,
     ERROR_QUOTE,
     ERROR_UNDELIVERABLE,
     LENGTH_MASK,
+    QUOTED_TAG_BYTES,
+    RELAY,
     SESSION_REPLY,
     SESSION_REQUEST,
     TRAIN_HEADER,
     TRAIN_HEADER_BYTES,
     UNSEALED,
+    WRAPPER_BYTES,
 )
 from sim.net.node_net import NodeNet
 from tests.dataplane.support import errors, item
@@ -57,11 +62,11 @@ def unsealed(net: NodeNet, items: bytes, *, number: int, source: str = "a") -> b
     return TRAIN_HEADER.pack(64, 0, UNSEALED, 0, len(items), index, number, *ends) + items
 
 
-def receive(net: NodeNet, train: bytes, neighbour: str = "a") -> list[bytes]:
+def receive(net: NodeNet, train: bytes, neighbour: str = "a", *, kind: int = UNSEALED_FRAME) -> list[bytes]:
     """Hands b a train that a neighbour has sent; returns the data of what b delivers."""
     b = net.hosts["b"]
     b.delivered.clear()
-    frame = memoryview(bytearray(FRAME_HEADER.size) + train)
+    frame = memoryview(bytearray(FRAME_HEADER.pack(kind, 0, 0, 0)) + train)
     b.node.receiving.receive_frame(frame, now=net.now, neighbour=net.hosts[neighbour].address)
     net.drain("b")
     return received(net, "b")
@@ -208,6 +213,35 @@ def test_a_train_that_another_node_brings_or_that_is_of_another_session_is_dropp
     assert refused == ((0, 1) if source == neighbour else (1, 0))
 
 
+def test_a_frame_that_is_not_one_unsealed_train_for_this_node_is_dropped() -> None:
+    net = ready("abc")
+    deliver(net, "a", "b")
+    deliver(net, "b", "a")
+    number = keys_of(net, "a", "b").sealing.counter
+    train = unsealed(net, item(ping_packet(net, "a", "b", b"evil")), number=number)
+    forwarded = counter(net, "b", "trains_forwarded")
+    for other in (
+        b"",
+        train[:51],
+        train[:-1],
+        train + bytes(1),
+        train + train,
+        train[:2] + bytes((DATA,)) + train[3:],
+        train[:20] + net.hosts["c"].address + train[36:],
+    ):
+        assert receive(net, other) == []
+    assert (counter(net, "b", "trains_malformed"), counter(net, "b", "trains_forwarded")) == (7, forwarded)
+    assert receive(net, train) == [b"evil"]
+
+
+def test_an_unsealed_train_among_those_that_may_be_forwarded_is_dropped() -> None:
+    net = ready("ab")
+    number = keys_of(net, "a", "b").sealing.counter
+    train = unsealed(net, item(ping_packet(net, "a", "b", b"evil")), number=number)
+    assert receive(net, train, kind=DATA_FRAME) == []
+    assert counter(net, "b", "trains_malformed") == 1
+
+
 def test_a_train_under_keys_that_nothing_sealed_has_confirmed_is_dropped() -> None:
     net = ready("ab")
     keys_of(net, "b", "a").is_confirmed = False
@@ -263,6 +297,25 @@ def test_a_neighbour_without_a_device_is_believed_and_nobody_else() -> None:
         assert len(a.delivered) == (signer is b.identity)
 
 
+def test_an_error_about_a_train_quotes_nothing_that_is_in_it() -> None:
+    net = ready("ab")
+    b = net.hosts["b"].node
+    b.receiving.has_device = False
+    told: list[bytes] = []
+    receive_error = net.hosts["a"].node.relay_errors.receive
+
+    def watch(reporter: bytes, body: memoryview, *, neighbour: bytes, now: float) -> None:
+        told.append(bytes(body))
+        receive_error(reporter, body, neighbour=neighbour, now=now)
+
+    net.hosts["a"].node.relay_errors.receive = watch  # type: ignore[method-assign]
+    data = ping(net, "a", "b")
+    net.run(1)
+    [body] = told
+    assert ERROR_QUOTE.unpack_from(body)[-1] == bytes(QUOTED_TAG_BYTES)
+    assert data[-8:] not in body
+
+
 def test_what_is_being_filled_for_the_neighbour_leaves_first() -> None:
     net = ready("ab")
     at_b, frames = train_kinds(net, "b"), link_of(net, "a", "b").frames
@@ -271,3 +324,23 @@ def test_what_is_being_filled_for_the_neighbour_leaves_first() -> None:
     ping(net, "a", "b")
     net.run(1)
     assert kinds(at_b) == [0x7F, UNSEALED]
+
+
+@pytest.mark.parametrize("is_wrapped", [False, True])
+def test_a_train_in_the_name_of_a_neighbour_that_has_only_forwarded_it_is_dropped(is_wrapped: bool) -> None:
+    net = ready("cab")
+    for sender, receiver in ("ab", "ba"):
+        deliver(net, sender, receiver)
+    net.hosts["b"].delivered.clear()
+    number = keys_of(net, "a", "b").sealing.counter
+    train = unsealed(net, item(ping_packet(net, "a", "b", b"evil")), number=number)
+    if is_wrapped:
+        ends = net.hosts["a"].address, net.hosts["a"].address
+        head = TRAIN_HEADER.pack(64, 0, RELAY, 0, WRAPPER_BYTES - TRAIN_HEADER_BYTES + len(train), 0, 0, *ends)
+        train = head + net.hosts["b"].address + bytes(WRAPPER_BYTES - TRAIN_HEADER_BYTES - 16) + train
+    frames = link_of(net, "c", "a").frames
+    frames.send(DATA_FRAME, memoryview(bytearray(FRAME_HEADER.size) + train), now=net.now)
+    net.drain("c")
+    net.run(1)
+    assert received(net, "b") == []
+    assert counter(net, "b", "trains_malformed") == 1

@@ -16,7 +16,8 @@ from mycelium.endpoint import Endpoint
 from mycelium.link.link import LinkState
 from mycelium.node.node import Node
 from mycelium.wire.frame import DATA, FRAME_HEADER
-from mycelium.wire.train import SESSION_PROOF, TRAIN_HEADER
+from mycelium.wire.frame import UNSEALED as UNSEALED_FRAME
+from mycelium.wire.train import SESSION_PROOF, TRAIN_HEADER, UNSEALED
 from sim.net.network import PORT
 from sim.net.node_net import NodeNet
 from tests.node.test_hostile import check_bounds
@@ -162,7 +163,10 @@ class FuzzedMesh:
             return
         index = 0 if keys is None else keys.remote_index
         ends = self._address(name), self._address("a")
-        self._frame(bytes((DATA,)) + TRAIN_HEADER.pack(64, 0, kind, 0, len(rest), index, 1, *ends) + rest)
+        is_unsealed = kind == UNSEALED and keys is not None
+        number = keys.sealing.skip(len(rest)) if is_unsealed and keys is not None else 1
+        frame_kind = UNSEALED_FRAME if is_unsealed else DATA
+        self._frame(bytes((frame_kind,)) + TRAIN_HEADER.pack(64, 0, kind, 0, len(rest), index, number, *ends) + rest)
 
     def _items(self, name: str, body: bytes) -> None:
         """Items inside a session, sealed for its other end: any bytes in place of them."""

@@ -3,7 +3,7 @@
 from mycelium.limits import PARTIAL_FRAMES_PER_KEYPAIR
 from mycelium.link.congestion import mark_trains, note_marks
 from mycelium.wire.datagram import CHUNK_HEAD, CHUNK_WORD, FRAME_HEAD, FRAME_WORD, SIZE_PROBE_WORD
-from mycelium.wire.frame import FRAME_HEADER
+from mycelium.wire.frame import FRAME_HEADER, UNSEALED
 from mycelium.wire.train import CONGESTED, DATA, DEFLECTED, TRAIN_HEADER, TRAIN_HEADER_BYTES
 from tests.link.lab import LinkLab
 
@@ -50,6 +50,16 @@ def test_a_frame_is_marked_if_its_datagram_is() -> None:
     assert arrive(lab, *frame_of(lab, 100), is_marked=True) == [[CONGESTED]]
     assert arrive(lab, *frame_of(lab, 100)) == [[0]]
     assert not lab.link("b").keypairs.sending.marked
+
+
+def test_an_unsealed_frame_is_marked_as_a_data_frame_is() -> None:
+    lab = ready_lab()
+    lab.sent.clear()
+    lab.cut("a", "b")
+    lab.act(lab.link("a").frames.send, UNSEALED, memoryview(bytearray(FRAME_HEADER.size + TRAIN_HEADER_BYTES)))
+    lab.mend()
+    [datagram] = [data for source, _, data in lab.sent if source == "a"]
+    assert arrive(lab, datagram, is_marked=True) == [[CONGESTED]]
 
 
 def test_one_marked_chunk_of_many_marks_the_frame_and_no_other() -> None:

@@ -19,9 +19,11 @@ from mycelium.wire.frame import (
     PROBE_IS_REPLY,
     PROBE_TAKES_UNSEALED,
     PROBE_WANTS_REPLY,
+    PROOF,
     RATE,
     RATE_BODY,
     REPAIR,
+    UNSEALED,
     read_rate,
     write_rate,
 )
@@ -33,7 +35,7 @@ LONGS = st.integers(0, 0xFFFF_FFFF_FFFF_FFFF)
 
 
 def test_kinds_and_flags_differ() -> None:
-    assert [CONTROL, PROBE, DATA, CLOSE, REPAIR, RATE] == [1, 2, 3, 4, 5, 6]
+    assert [CONTROL, PROBE, DATA, CLOSE, REPAIR, RATE, PROOF, UNSEALED] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert (PROBE_WANTS_REPLY, PROBE_IS_REPLY, PROBE_TAKES_UNSEALED) == (1, 2, 4)
 
 
