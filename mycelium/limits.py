@@ -137,7 +137,7 @@ DENIED_AT_ONCE: Final = 4_096  # of those in a row: a scan of ports, or a stream
 REFUSALS_PER_SECOND: Final = 10  # packets of one node that are answered by 'administratively prohibited'
 
 # -- routing -----------------------------------------------------------------------------------------------------------
-DESTINATIONS: Final = 65_536  # rows of the route table
+DESTINATIONS: Final = 65_536  # rows of the route table, and removed nodes whose sequences are kept, half a KB each
 ROUTES: Final = 4_096  # nodes that are kept as the nearest unless the operator wants more or fewer: some 5 MiB
 # the fewest that an operator may want: of so few, a path to others goes round by their landmarks
 LEAST_ROUTES: Final = 4

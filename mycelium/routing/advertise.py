@@ -172,9 +172,9 @@ class Advertiser:
 
     def _next_dirty(self) -> list[Destination]:
         """Takes as many rows off the queue as may be told in one go; those that go to few neighbours take little room."""
-        neighbours, room, rows = len(self._table.by_address), TOLD_AT_ONCE, 0
+        neighbours, room, rows = max(len(self._table.by_address), 1), TOLD_AT_ONCE, 0
         if not self._scope.is_filtering:
-            rows = max(room // max(neighbours, 1), 1)
+            rows = max(room // neighbours, 1)
         else:
             for row in self._dirty:
                 is_for_all = self._scope.receivers(row) == EVERYBODY

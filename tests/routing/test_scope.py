@@ -88,6 +88,16 @@ def test_changes_that_nobody_is_told_hold_up_none_that_all_are(monkeypatch: pyte
     assert [len(told[2]) for told in batches(lab) if told] == [6, 4]  # each to four neighbours
 
 
+def test_what_is_retracted_from_many_takes_as_much_room_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = small_lab(8)
+    lab.up(3, 4)
+    lab.says(1, *(landmark_update(name, 1_000) for name in range(40, 50)))
+    lab.flush()
+    monkeypatch.setattr("mycelium.routing.advertise.TOLD_AT_ONCE", 24)
+    lab.says(1, *(update(name, 1_000, 1) for name in range(40, 50)))  # landmarks no longer, and so out of scope
+    assert [len(told[2]) for told in batches(lab) if told] == [6, 4]  # each from three neighbours
+
+
 def batches(lab: RoutingLab) -> list[dict[int, list[Item]]]:
     """Returns what neighbours are told, batch by batch."""
     told = []
