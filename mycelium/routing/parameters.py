@@ -24,7 +24,8 @@ class RoutingParameters(Struct, frozen=True):
     urgent_batch_s: float = 0.002  # retractions, requests and answers are collected for this long
     batch_s: float = 0.006  # better routes are collected for this long
     lazy_s: tuple[float, float] = (15.0, 30.0)  # delay of an update that changes only the sequence, uniform
-    # the same while some nodes are out of scope: landmarks, whose sequences go everywhere, are many there
+    # the same while some nodes are out of scope: landmarks, whose sequences go everywhere, are many there; mostly the next
+    # digest comes first, and has such updates before it
     lazy_scoped_s: tuple[float, float] = (60.0, 120.0)
     digest_s: float = 60.0  # between comparisons of tables with a neighbour, +- 20 %
     # first wait between requests for the whole table of one neighbour; doubles while digests differ
