@@ -250,6 +250,32 @@ def test_a_train_under_keys_that_nothing_sealed_has_confirmed_is_dropped() -> No
     assert counter(net, "b", "trains_not_opened") == 1
 
 
+def test_a_train_under_keys_for_which_the_session_waits_for_a_proof_is_dropped() -> None:
+    net = ready("ab")
+    session = net.hosts["b"].node.sessions.by_peer[net.hosts["a"].address]
+    keys_of(net, "b", "a").awaited = AwaitedProof(until=net.now + 1)
+    session.hold()
+    number = keys_of(net, "a", "b").sealing.counter
+    assert receive(net, unsealed(net, item(ping_packet(net, "a", "b", b"early")), number=number)) == []
+    assert (counter(net, "b", "trains_unproved"), session.sending) == (1, None)
+
+
+def test_while_new_keys_wait_for_a_proof_trains_go_on_under_the_ones_before() -> None:
+    net = ready("ab")
+    a, b = net.hosts["a"].node, net.hosts["b"].node
+    before, back = keys_of(net, "a", "b"), keys_of(net, "b", "a")
+    a.peers.add("udp://192.0.2.9:1", b.identity.exchange_public_key, b.prover.fingerprint, now=net.now)
+    a.sessions.receive_proof = lambda *args, now: None  # type: ignore[method-assign]
+    a.sessions.request(a.sessions.by_peer[b.identity.address], now=net.now)
+    net.run(1)
+    at_a, at_b = train_kinds(net, "a"), train_kinds(net, "b")
+    deliver(net, "a", "b")
+    deliver(net, "b", "a")
+    assert (kinds(at_a), kinds(at_b)) == ([UNSEALED], [UNSEALED])
+    assert (keys_of(net, "a", "b"), keys_of(net, "b", "a")) == (before, back)
+    assert len(a.sessions.by_peer[b.identity.address].keypairs) == 2
+
+
 def test_packets_inside_must_be_from_the_neighbour_to_this_node() -> None:
     net = ready("abc")
     deliver(net, "a", "b")

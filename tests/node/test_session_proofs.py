@@ -19,6 +19,7 @@ from sim.net.node_net import NamedHost
 from tests.node.test_key_proofs import fingerprint, pair, pinned
 from tests.support.members import DAY_S, START, MemberNet, certificate, invited, joined, removals
 from tests.support.small_meshes import deliver, ping, reaches, received
+from tests.support.small_tables import is_in_scope, small_line
 
 
 def session_of(mesh: MemberNet, name: str, peer: str) -> Session:
@@ -116,6 +117,21 @@ def test_a_pinned_neighbour_proves_its_key_in_the_session_too() -> None:
     counters = {name: net.hosts[name].node.sessions.counters for name in "ab"}
     assert (counters["a"].key_proofs_taken, counters["a"].key_proofs_shown) == (1, 0)
     assert (counters["b"].key_proofs_taken, counters["b"].key_proofs_shown) == (0, 1)
+
+
+@pytest.mark.parametrize("pairs", [("aj",), ("ja",), ("aj", "ja")])
+def test_nodes_that_reach_each_other_by_their_homes_prove_their_keys(pairs: tuple[str, ...]) -> None:
+    net = small_line()
+    for pair in pairs:
+        node, peer = net.hosts[pair[0]].node, net.hosts[pair[1]]
+        node.peers.add("udp://192.0.2.9:1", peer.identity.exchange_public_key, fingerprint(peer), now=net.now)
+        assert not is_in_scope(node, peer.node)
+    ping(net, "a", "j")  # which is lost where a does not know what j wants
+    net.run(1)
+    deliver(net, "a", "j")
+    deliver(net, "j", "a")
+    taken = [net.hosts[name].node.sessions.counters.key_proofs_taken for name in "aj"]
+    assert taken == ["aj" in pairs, "ja" in pairs]
 
 
 def test_a_session_is_proved_when_its_peer_gets_a_pin_and_goes_on_when_that_goes() -> None:
