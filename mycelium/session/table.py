@@ -298,8 +298,6 @@ class Sessions:
         """Drops a keypair that is not the peer's; the session goes on under the one before, or fails."""
         session.keypairs.remove(keypair)
         del self.by_index[keypair.local_index]
-        if session.sending is keypair:
-            session.sending = None
         self.counters.sessions_unproved += 1
         self.unproved.append((session.peer, cause))
         if keypair.is_initiator:  # others ask as they like, also in the peer's name

@@ -122,8 +122,8 @@ def test_a_pinned_neighbour_proves_its_key_in_the_session_too() -> None:
 @pytest.mark.parametrize("pairs", [("aj",), ("ja",), ("aj", "ja")])
 def test_nodes_that_reach_each_other_by_their_homes_prove_their_keys(pairs: tuple[str, ...]) -> None:
     net = small_line()
-    for pair in pairs:
-        node, peer = net.hosts[pair[0]].node, net.hosts[pair[1]]
+    for ends in pairs:
+        node, peer = net.hosts[ends[0]].node, net.hosts[ends[1]]
         node.peers.add("udp://192.0.2.9:1", peer.identity.exchange_public_key, fingerprint(peer), now=net.now)
         assert not is_in_scope(node, peer.node)
     ping(net, "a", "j")  # which is lost where a does not know what j wants
@@ -132,6 +132,24 @@ def test_nodes_that_reach_each_other_by_their_homes_prove_their_keys(pairs: tupl
     deliver(net, "j", "a")
     taken = [net.hosts[name].node.sessions.counters.key_proofs_taken for name in "aj"]
     assert taken == ["aj" in pairs, "ja" in pairs]
+
+
+def test_packets_leave_once_nothing_was_heard_of_a_proof_that_was_wanted_before() -> None:
+    net = pair()
+    net.join("a", "b")
+    net.run(5, until=lambda: reaches(net, "a", "b") and reaches(net, "b", "a"))
+    deliver(net, "a", "b")
+    sessions = net.hosts["a"].node.sessions
+    session = sessions.by_peer[net.hosts["b"].address]
+    assert session.sending is not None
+    session.sending.accepted_by = net.now + 1
+    session.hold()
+    sessions._proving._of(session)._arm()
+    data = ping(net, "a", "b")
+    net.run(0.9)
+    assert received(net, "b")[-1:] != [data]
+    net.run(0.2)
+    assert received(net, "b")[-1:] == [data]
 
 
 def test_a_session_is_proved_when_its_peer_gets_a_pin_and_goes_on_when_that_goes() -> None:

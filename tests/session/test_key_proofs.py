@@ -17,11 +17,12 @@ from mycelium.limits import SharedRate
 from mycelium.session.key_proofs import NO_CERTIFICATE, NOT_ACCEPTED, SessionProofs
 from mycelium.session.requests import PATIENCE_S
 from mycelium.session.session import UNPROVED_KEYPAIRS
+from mycelium.session.table import REFUSED_S
 from mycelium.timing import SharedBucket
 from mycelium.wire.datagram import TAG_BYTES
 from mycelium.wire.key_proof import PROOF_PART_BYTES, PROOF_PARTS, ProofWanted
-from mycelium.wire.membership import CERTIFICATE_BYTES
-from mycelium.wire.session_proof import CertificatePart, MemberWanted, certificate_parts
+from mycelium.wire.membership import CERTIFICATE_BYTES, CHAIN_BYTES
+from mycelium.wire.session_proof import CertificatePart, MemberWanted, certificate_parts, parts_of
 from mycelium.wire.train import DATA, SESSION_PROOF
 from sim.net.repeatable_crypto import RepeatablePrimitives
 from tests.session.lab import DELAY_S, Delays, SentTrain, SessionLab
@@ -343,6 +344,22 @@ def test_who_asks_in_a_partners_name_and_proves_nothing_keeps_nobody_from_asking
     assert lab.heard("a") == []
 
 
+def test_packets_wait_for_the_partner_while_somebody_who_asks_in_its_name_owes_a_proof_and_fails() -> None:
+    lab = pinned("ab")
+    made_impostor(lab, "b")
+    lab.fate = lambda train: [] if train.text == "a>b request" or is_part(train) else [DELAY_S]
+    lab.send("b", "a", b"forged")
+    lab.run(0.2)
+    [forged] = lab.session("a", "b").keypairs
+    assert forged.awaited is not None
+    lab.send("a", "b", b"one")
+    assert "a>b request" in lab.said()
+    lab.fate = lambda train: [] if train.text == "a>b request" else [DELAY_S]
+    lab.run(1)
+    a = lab.ends["a"].sessions
+    assert (a.counters.sessions_unproved, a.failed, len(lab.session("a", "b").queue)) == (1, [], 1)
+
+
 def test_a_proof_that_nobody_wants_any_more_is_answered_and_its_keys_are_used() -> None:
     lab = pinned("ba")
     lab.send("a", "b", b"x")
@@ -356,6 +373,46 @@ def test_a_proof_that_nobody_wants_any_more_is_answered_and_its_keys_are_used() 
     lab.send("b", "a", b"two")
     lab.run(1)
     assert lab.heard("a") == [b"two"]
+
+
+def test_keys_that_begin_with_a_proof_that_nobody_wants_any_more_are_used_by_both_ends() -> None:
+    lab = pinned("ba")
+    lab.send("a", "b", b"x")
+    lab.run(SIMULTANEOUS_S + 1)
+    b = lab.ends["b"]
+    b.wanted.clear()
+    b.sessions.want_proofs(now=lab.now)
+    lab.ends["a"].sessions.request(lab.session("a", "b"), now=lab.now)
+    lab.run(1)
+    for name, other in ("ab", "ba"):
+        session = lab.session(name, other)
+        assert session.sending is session.keypairs[0]
+        assert len(session.keypairs) == 2
+
+
+def test_who_answers_no_wish_any_more_is_shown_nothing_unasked_once_that_has_failed() -> None:
+    lab = pinned("ba")
+    lab.send("a", "b", b"x")
+    lab.run(SIMULTANEOUS_S + 1)
+    a, old = lab.ends["a"].sessions, lab.session("a", "b").sending
+    lab.ends["b"].wanted.clear()
+    lab.restart("b")
+    lab.ends["b"].sessions.receive_proof = lambda *args, now: None  # type: ignore[method-assign]
+    a.request(lab.session("a", "b"), now=lab.now)
+    lab.run(PROVED_WITHIN_S + REFUSED_S + 1)
+    assert lab.session("a", "b").sending is old
+    a.request(lab.session("a", "b"), now=lab.now)
+    lab.run(1)
+    assert lab.session("a", "b").sending is lab.session("a", "b").keypairs[0] is not old
+
+
+def test_a_train_of_data_says_that_a_proof_is_accepted() -> None:
+    lab = pinned("ba")
+    lab.fate = lambda train: [] if train.text == "b>a proof" and len(train.body) == 1 + TAG_BYTES else [DELAY_S]
+    lab.send("b", "a", b"one")
+    lab.run(PROVED_WITHIN_S + 1)
+    assert lab.heard("a") == [b"one"]
+    assert lab.ends["a"].sessions.unproved == []
 
 
 def test_a_renewal_whose_acceptance_is_lost_is_asked_for_it_again() -> None:
@@ -664,6 +721,47 @@ def test_who_asks_again_and_again_is_shown_the_proof_now_and_then_and_it_is_made
         lab.run(0.01)
     assert sum(is_part(train) for train in lab.sent) <= 5 * PROOF_PARTS
     assert lab.ends["b"].sessions.counters.key_proofs_shown == 1
+
+
+def test_who_asks_a_member_again_and_again_is_shown_certificates_no_more_often_than_the_proof() -> None:
+    lab = member_lab()
+    list(arrivals(lab))
+    lab.run(1)
+    lab.sent.clear()
+    session, proving = lab.session("a", "b"), lab.ends["a"].sessions._proving
+    assert session.sending is not None
+    for _ in range(10):
+        proving.send(session, session.sending, MemberWanted(), now=lab.now)
+        lab.run(0.01)
+    shown = sum(train.source == "b" for train in lab.sent)
+    assert shown == PROOF_PARTS + certificate_parts(CERTIFICATE_BYTES)
+
+
+def test_parts_of_certificates_of_another_length_than_the_first_are_dropped() -> None:
+    lab = member_lab()
+    lab.fate = lambda train: [] if train.source == "b" and train.kind == SESSION_PROOF else [DELAY_S]
+    lab.send("a", "b", b"one")
+    lab.run(1)
+    [keypair] = lab.session("a", "b").keypairs
+    for number, total in ((0, CERTIFICATE_BYTES), (2, CHAIN_BYTES), (1, CERTIFICATE_BYTES)):
+        item = CertificatePart(number, total, bytes(480))
+        lab.ends["a"].sessions._proving.take(lab.session("a", "b"), keypair, item, now=lab.now)
+    assert keypair.awaited is not None
+    assert keypair.awaited.certificates is not None
+    assert keypair.awaited.certificates.arrived == 0b11
+
+
+def test_certificates_of_a_partner_whose_own_are_known_are_not_checked() -> None:
+    lab = member_lab()
+    b = lab.ends["b"]
+    members(lab, "a").known[b.identity.exchange_public_key] = fingerprint_of(lab, "b")
+    lab.fate = lambda train: [] if train.source == "b" and train.kind == SESSION_PROOF else [DELAY_S]
+    lab.send("a", "b", b"one")
+    lab.run(1)
+    [keypair] = lab.session("a", "b").keypairs
+    for part in parts_of(members(lab, "b").shown()):
+        lab.ends["a"].sessions._proving.take(lab.session("a", "b"), keypair, part, now=lab.now)
+    assert (members(lab, "a").checked, keypair.awaited is None) == (0, False)
 
 
 def test_one_partner_is_shown_its_share_of_parts() -> None:

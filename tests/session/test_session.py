@@ -167,6 +167,9 @@ def test_the_peer_was_heard_when_a_train_was_opened_last_under_any_keypair(sessi
         adopt(session, one := keypair())
         one.last_opened = opened_at
     assert session.heard_at == 7.0
+    adopt(session, one := keypair(now=9.0))
+    one.awaited = AwaitedProof(until=14.0)
+    assert session.heard_at == 7.0, "somebody else may have the other keys"
 
 
 def test_where_a_request_said_that_its_node_is_reached_counts_once_its_keypair_has_opened_a_train(
