@@ -50,7 +50,7 @@ GAPS_PER_KEYPAIR: Final = 512  # missing frames under one keypair that are reque
 HELD_BYTES_PER_LINK: Final = 8 << 20  # opened frames that wait for an earlier one of their flow: 40 ms at 1.6 Gbit/s
 SENT_BYTES_PER_LINK: Final = 8 << 20  # sealed frames kept to be sent again
 REPAIR_BYTES_PER_NODE: Final = 32 << 20  # bytes of frames kept to be sent again, and of held ones, of all links
-# own proofs of ML-DSA keys made for neighbours, and as many for partners, 0.3 ms each: members want them with each handshake
+# own proofs of ML-DSA keys made for neighbours, for known partners and for others, 0.3 ms each: members want them each time
 KEY_PROOFS_OF_ALL: Final = SharedRate(200, 1_024, 0.1, 4)
 REPLAY_WINDOW: Final = 8_192  # counters that a frame or train may be behind the newest one opened
 HANDSHAKES_REMEMBERED: Final = 32  # of links and of sessions that are over, whose last messages may still come

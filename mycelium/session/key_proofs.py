@@ -75,13 +75,20 @@ class ProofSource(Struct, frozen=True):
         return self.wanted(exchange_key)
 
 
+class _Share:
+    """How many proofs are made for partners of one kind, and how many parts they are shown."""
+
+    def __init__(self) -> None:
+        self.made = SharedBucket[bytes](KEY_PROOFS_OF_ALL, keys=2 * LINKS + SESSIONS, now=0.0)
+        self.shown = SharedBucket[bytes](SESSION_PROOF_PARTS_OF_ALL, keys=SESSIONS, now=0.0)
+
+
 class ProofBudgets:
-    """What all sessions of a node share: how many proofs are made, and how many parts are shown."""
+    """What all sessions of a node share. Addresses cost nothing, so partners whose keys are known share nothing with others."""
 
     def __init__(self, counters: SessionCounters) -> None:
         self.counters = counters
-        self.made = SharedBucket[bytes](KEY_PROOFS_OF_ALL, keys=2 * LINKS + SESSIONS, now=0.0)
-        self.shown = SharedBucket[bytes](SESSION_PROOF_PARTS_OF_ALL, keys=SESSIONS, now=0.0)
+        self.known, self.strangers = _Share(), _Share()
 
 
 class ProofsOwner(Protocol):
@@ -116,7 +123,7 @@ class SessionProofs(KeyProofs[SessionKeypair]):
         budgets: ProofBudgets,
         note_due: Callable[[bytes, float], None],
     ) -> None:
-        super().__init__(source.prover, budgets.made, budgets.counters, session.peer, None)
+        super().__init__(source.prover, budgets.strangers.made, budgets.counters, session.peer, None)
         self.is_asked = source.members() is not None
         self._session = session
         self._owner = owner
@@ -183,6 +190,7 @@ class SessionProofs(KeyProofs[SessionKeypair]):
 
     def _show(self, keypair: SessionKeypair, arrived: int, *, now: float) -> bool:
         keypair.shown += 1
+        self._of_all = self._share.made
         is_shown = super()._show(keypair, arrived, now=now)
         self._session.hold()
         return is_shown
@@ -204,8 +212,13 @@ class SessionProofs(KeyProofs[SessionKeypair]):
             for part in parts:
                 self._send_item(self._session, keypair, part, sent=keypair.shown, now=now)
 
+    @property
+    def _share(self) -> _Share:
+        of_a_stranger = None if self._source.members() is None else OF_A_MEMBER
+        return self._budgets.strangers if self.wanted == of_a_stranger else self._budgets.known
+
     def _may_show(self, parts: int, *, now: float) -> bool:
-        if self._budgets.shown.take(self._other, parts, now=now):
+        if self._share.shown.take(self._other, parts, now=now):
             return True
         self._counters.key_proofs_over_budget += 1
         return False

@@ -767,7 +767,7 @@ def test_certificates_of_a_partner_whose_own_are_known_are_not_checked() -> None
 def test_one_partner_is_shown_its_share_of_parts() -> None:
     lab = member_lab()
     list(arrivals(lab))
-    budget = lab.ends["b"].sessions._proving._budgets
+    budget = lab.ends["b"].sessions._proving._budgets.known
     budget.shown = SharedBucket(
         SharedRate(10, at_once=50, little_per_second=10, little_at_once=20), keys=4, now=lab.now
     )
@@ -781,6 +781,19 @@ def test_one_partner_is_shown_its_share_of_parts() -> None:
     shown = sum(is_part(train) for train in lab.sent)
     assert 0 < shown <= 50 + 10 * 5
     assert lab.ends["b"].sessions.counters.key_proofs_over_budget > 0
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_strangers_who_are_shown_all_that_is_left_keep_no_known_partners_apart(is_known: bool) -> None:
+    lab = member_lab()
+    for name, other in ("ab", "ba"):
+        strangers = lab.ends[name].sessions._proving._budgets.strangers
+        strangers.made = strangers.shown = SharedBucket(SharedRate(0.001, 0.5, 0.001, 0.5), keys=4, now=lab.now)
+        if is_known:
+            members(lab, name).known[lab.ends[other].identity.exchange_public_key] = fingerprint_of(lab, other)
+    lab.send("a", "b", b"one")
+    lab.run(1)
+    assert (lab.heard("b") == [b"one"]) is is_known
 
 
 def test_parts_that_nobody_waits_for_and_of_other_lengths_have_no_effect() -> None:
