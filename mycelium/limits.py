@@ -60,7 +60,7 @@ EARLY_BYTES: Final = 4_096  # of a link's datagrams that overtook message 3, of 
 PARTIAL_HANDSHAKES: Final = 256
 HANDSHAKES_PER_SECOND: Final = 50  # answered without a cookie; further initiators must return one first
 MESSAGES_1_REMEMBERED: Final = 4_096  # digests of accepted first messages; a replayed one gets no answer
-HANDSHAKES_PER_SECOND_WITH_COOKIE: Final = 200  # answered to initiators that returned a cookie: a tenth of a slow core
+HANDSHAKES_PER_SECOND_WITH_COOKIE: Final = 200  # to who returned a cookie: a tenth of a slow core; with proofs four
 # answered to initiators with a cookie, from one IPv4 address or IPv6 /64; twice, four times as many from wider networks
 HANDSHAKES_PER_SECOND_AND_SUBNET: Final = 20
 # queued for one neighbour: a change of every route of a full table; on overflow the control stream restarts
