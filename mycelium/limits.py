@@ -34,7 +34,7 @@ PACKETS_PER_BATCH: Final = 64
 BYTES_PER_BATCH: Final = 60_000  # a batch ends with the packet that exceeds it, which may be a super-packet
 
 # -- links -------------------------------------------------------------------------------------------------------------
-# authenticated neighbours of one node; each may have a second link for a while (`node/second_links.py`)
+# neighbours of one node that its operator has not named; each may have a second link for a while (`node/second_links.py`)
 LINKS: Final = 1_024
 # links of strangers from one IPv4 address or IPv6 /64; twice, four times as many from wider networks
 LINKS_PER_SUBNET: Final = 64
@@ -70,9 +70,7 @@ CONTROL_BYTES_PER_SECOND: Final = 256 << 10
 # of those in a row: VERIFICATIONS_AT_ONCE announcements thrice, or a full table without them twice; 0.8 s of work
 CONTROL_BYTES_AT_ONCE: Final = 4 << 20
 # of all neighbours together: a third of a slow core; little are the changes of a small network, and its table
-CONTROL_BYTES_OF_ALL: Final = SharedRate(
-    2 << 20, at_once=4 * CONTROL_BYTES_AT_ONCE, little_per_second=8 << 10, little_at_once=128 << 10
-)
+CONTROL_BYTES_OF_ALL: Final = SharedRate(2 << 20, 4 * CONTROL_BYTES_AT_ONCE, 8 << 10, 128 << 10)
 # frames of one neighbour that carry no data: segments of control streams, their acknowledgements, probes
 PLAIN_FRAMES_PER_SECOND: Final = 2_000
 PLAIN_FRAMES_AT_ONCE: Final = 16_384  # of those in a row: some times CONTROL_BYTES_AT_ONCE in segments
@@ -93,8 +91,10 @@ QUESTIONS_PER_SECOND: Final = 1_000
 QUESTIONS_AT_ONCE: Final = 8_192  # of those in a row: requests for twice PENDING_REQUESTS
 CONTROL_WINDOW_SEGMENTS: Final = 64  # unacknowledged segments of one control stream
 CONTROL_MESSAGE_BYTES: Final = 1_024  # body of one control message
-OBSERVATIONS: Final = 2 * LINKS  # addresses at which neighbours say they see this node, for each of its sockets
 CONFIGURED_PEERS: Final = 1_024  # entries of the peer list
+# neighbours of one node at most: strangers can't keep out a peer that the operator named; what is kept of each has this bound
+NEIGHBOURS: Final = LINKS + CONFIGURED_PEERS
+OBSERVATIONS: Final = 2 * NEIGHBOURS  # addresses at which neighbours say they see this node, for each of its sockets
 PEERS_PER_LIST: Final = 256  # of a list that is read from the DNS, the web or a file
 PEER_LIST_BYTES: Final = 64 << 10  # of such a list; the URL of a pinned peer takes some hundred
 LOOK_UPS: Final = CONFIGURED_PEERS  # look-ups of names under way: each takes a thread, perhaps for long
@@ -213,9 +213,8 @@ COUNTED_PEERS: Final = 256  # neighbours, and configured peers, with totals of t
 JOURNAL_LOST_ROUTES: Final = 4_096  # lost routes whose time of loss is remembered; the oldest is forgotten first
 
 # -- errors sent to others ---------------------------------------------------------------------------------------------
-RELAY_ERRORS_PER_SECOND: Final = (
-    50  # signed errors to the sources of trains that this node cannot forward, and such checked
-)
+# signed errors to the sources of trains that this node cannot forward, and such checked
+RELAY_ERRORS_PER_SECOND: Final = 50
 # of those sent, by the neighbours whose trains draw them
 RELAY_ERRORS_OF_ALL: Final = SharedRate(
     RELAY_ERRORS_PER_SECOND, at_once=2 * RELAY_ERRORS_PER_SECOND, little_per_second=5, little_at_once=5
@@ -257,9 +256,8 @@ SURVEYED_LINKS: Final = 32_768  # links told by all nodes together, beyond which
 # -- transports --------------------------------------------------------------------------------------------------------
 # requested of the kernel in each direction: 30 ms at 2 Gbit/s while Python is busy
 SOCKET_BUFFER_BYTES: Final = 8 << 20
-STRANGERS_BUFFER_BYTES: Final = (
-    256 << 10
-)  # requested for strangers' handshakes, and for all else: some hundred handshakes
+# requested for strangers' handshakes, and for all else: some hundred handshakes
+STRANGERS_BUFFER_BYTES: Final = 256 << 10
 STRANGERS_SHARE: Final = 0.1  # of the time of this process, for either of them: 5,000 junk datagrams a second
 STRANGERS_AT_ONCE_S: Final = 0.01  # of that time in a row, which links wait for: some handshakes
 STRANGERS_WAITING: Final = 512  # handshakes that were read and wait to be answered, 1.3 KB each; the fair share decides
@@ -269,7 +267,7 @@ ENDPOINTS_REMEMBERED: Final = 4_096  # prepared addresses of a transport; forged
 SEGMENT_SIZES_REMEMBERED: Final = 16  # prepared control messages for one endpoint
 MEMORY_TRANSPORT_BYTES: Final = 8 << 20  # received and unread bytes of an in-memory transport, as in a socket buffer
 UNSENT_DATA_BYTES: Final = 8 << 20  # bulk datagrams that wait for one transport that is full
-UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for one: some for each of LINKS neighbours
+UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for one: some for each of NEIGHBOURS
 UNSENT_BYTES: Final = 64 << 20  # waiting for all connections of a transport together; beyond, bulk data is dropped
 # bulk data that waits for one that stands still for a moment: the windows of some TCP streams
 STALL_BYTES: Final = 8 << 20
@@ -352,8 +350,8 @@ REMOVAL_PARTS: Final = 14  # 7,168 removed members; 103 KiB that a neighbour is 
 # certificates and parts of removals that are verified for one neighbour, 0.3 ms each, or 0.5 of two signatures
 MEMBER_CHECKS_PER_SECOND: Final = 10
 MEMBER_CHECKS_AT_ONCE: Final = 64  # of those in a row: all parts, and all again that have changed meanwhile
-# of all neighbours, and as many of all partners: a twentieth of a slow core each; at once, twice LINKS, as after a restart
-MEMBER_CHECKS_OF_ALL: Final = SharedRate(100, at_once=2 * LINKS, little_per_second=0.1, little_at_once=4)
+# of all neighbours, and as many of all partners: a twentieth of a slow core each; at once, one of each, as after a restart
+MEMBER_CHECKS_OF_ALL: Final = SharedRate(100, at_once=NEIGHBOURS, little_per_second=0.1, little_at_once=4)
 
 # -- the TUN device ----------------------------------------------------------------------------------------------------
 # repairs without a wait, each a process of 0.2 s; an operator who tries things needs some
@@ -383,9 +381,8 @@ HOSTS_NAMES: Final = 4_096  # names written into a hosts file, which each look-u
 LOG_KEYS: Final = 256  # topics of the log with a rate of their own, and as many subjects
 LOG_LINES_AT_ONCE: Final = 10  # lines of one topic at once, as all events of links are: a start with many is told
 LOG_LINES_PER_MINUTE: Final = 6  # lines of one topic after LOG_LINES_AT_ONCE; the rest is counted
-LOG_LINES_OF_SUBJECT_AT_ONCE: Final = (
-    5  # lines of one topic about one neighbour, interface or device: it leaves others some
-)
+# lines of one topic about one neighbour, interface or device: it leaves others some
+LOG_LINES_OF_SUBJECT_AT_ONCE: Final = 5
 LOG_LINES_OF_SUBJECT_PER_MINUTE: Final = 1  # such lines after that
 LOG_TRACEBACKS_AT_ONCE: Final = 2  # tracebacks of one origin in a row; each has some thirty lines
 LOG_TRACEBACKS_PER_MINUTE: Final = 0.2  # tracebacks of one origin after that

@@ -37,6 +37,19 @@ def test_the_links_of_one_site_leave_something_of_what_is_kept_for_those_who_tak
     assert links * limits.CONTROL_BYTES_OF_ALL.little_per_second <= limits.CONTROL_BYTES_OF_ALL.per_second
 
 
+def test_what_is_kept_of_each_neighbour_has_room_for_peers_that_the_operator_named_too() -> None:
+    sources = (ROOT / "mycelium").rglob("*.py")
+    importing = (
+        path.name
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module == "mycelium.limits"
+        if "LINKS" in (name.name for name in node.names)
+    )
+    assert list(importing) == ["neighbours.py"], "others are sized by NEIGHBOURS"
+    assert limits.NEIGHBOURS == limits.LINKS + limits.CONFIGURED_PEERS
+
+
 def test_each_bound_is_applied_somewhere() -> None:
     used = set()
     for folder in ("mycelium", "sim"):

@@ -27,7 +27,7 @@ from mycelium.limits import (
     FAILED_WAYS_PER_NEIGHBOUR,
     HINTS_AT_ONCE,
     HINTS_PER_SECOND,
-    LINKS,
+    NEIGHBOURS,
     PROBES_ANSWERED_PER_SECOND,
     SESSIONS,
 )
@@ -262,7 +262,7 @@ class Reachability:
         if neighbour is None or neighbour == partner:
             return
         self._suspects.note(partner, neighbour, answers=False)
-        if neighbour not in self._failures and len(self._failures) >= LINKS:
+        if neighbour not in self._failures and len(self._failures) >= NEIGHBOURS:
             oldest = next(iter(self._failures))  # most likely gone for good
             for one in list(self._failures[oldest]):
                 self._forget(one, oldest, now=now)

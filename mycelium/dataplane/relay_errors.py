@@ -13,9 +13,9 @@ from mycelium.identity import SIGNATURE_BYTES, Identity, address_of_signing_key,
 from mycelium.limits import (
     LIES_AT_ONCE,
     LIES_PER_SECOND,
-    LINKS,
     LOST_TRAINS_AT_ONCE,
     LOST_TRAINS_PER_SECOND,
+    NEIGHBOURS,
     RELAY_ERRORS_OF_ALL,
     RELAY_ERRORS_PER_SECOND,
 )
@@ -71,9 +71,9 @@ class RelayErrors:
         self._errors = errors
         self._echoes = echoes
         self._send = send
-        self._signing = SharedBucket[bytes](RELAY_ERRORS_OF_ALL, keys=LINKS, now=now)
-        self._lost = NamedRate(excesses, LOST, LOST_TRAINS_PER_SECOND, burst=LOST_TRAINS_AT_ONCE, keys=LINKS)
-        self._lies = NamedRate(excesses, LIES, LIES_PER_SECOND, burst=LIES_AT_ONCE, keys=LINKS)
+        self._signing = SharedBucket[bytes](RELAY_ERRORS_OF_ALL, keys=NEIGHBOURS, now=now)
+        self._lost = NamedRate(excesses, LOST, LOST_TRAINS_PER_SECOND, burst=LOST_TRAINS_AT_ONCE, keys=NEIGHBOURS)
+        self._lies = NamedRate(excesses, LIES, LIES_PER_SECOND, burst=LIES_AT_ONCE, keys=NEIGHBOURS)
         self._checking = TokenBucket(RELAY_ERRORS_PER_SECOND, now=now)
         self._counters = counters
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from mycelium.dataplane.sending import Sending
 from mycelium.dataplane.trial import NeighbourTrial
-from mycelium.limits import LINKS
+from mycelium.limits import NEIGHBOURS
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.session.table import Sessions
 from mycelium.wire.reachability import TOKEN_BYTES, ProbeKind, Reach, encode_reach
@@ -121,7 +121,7 @@ class Suspects:
         known = self._trials.get(neighbour)
         if known is not None and (known.is_damning or now < known.chosen_at + TRIAL_EVERY_S):
             return
-        if known is None and len(self._trials) >= LINKS:
+        if known is None and len(self._trials) >= NEIGHBOURS:
             oldest = next(iter(self._trials))  # most likely gone for good
             self._routes.distrust(oldest, False, now=now)
             del self._trials[oldest]

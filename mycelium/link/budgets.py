@@ -7,7 +7,7 @@ from mycelium.limits import (
     CONTROL_BYTES_OF_ALL,
     CONTROL_BYTES_PER_SECOND,
     KEY_PROOFS_OF_ALL,
-    LINKS,
+    NEIGHBOURS,
     PLAIN_FRAMES_AT_ONCE,
     PLAIN_FRAMES_OF_ALL,
     PLAIN_FRAMES_PER_SECOND,
@@ -36,14 +36,14 @@ class LinkBudgets:
         self.slowed = Slowed(outbox)
         self.excesses = excesses
         self.counters = counters
-        self.control_of_all = SharedBucket[bytes](CONTROL_BYTES_OF_ALL, keys=2 * LINKS, now=0.0)
-        self.frames_of_all = SharedBucket[bytes](PLAIN_FRAMES_OF_ALL, keys=2 * LINKS, now=0.0)
-        self.proofs_of_all = SharedBucket[bytes](KEY_PROOFS_OF_ALL, keys=2 * LINKS, now=0.0)
-        self._control = TokenBuckets[bytes](CONTROL_BYTES_PER_SECOND, burst=CONTROL_BYTES_AT_ONCE, keys=2 * LINKS)
-        self._questions = TokenBuckets[bytes](QUESTIONS_PER_SECOND, burst=QUESTIONS_AT_ONCE, keys=2 * LINKS)
-        self._repairs = TokenBuckets[bytes](REPAIRS_PER_SECOND, burst=REPAIRS_AT_ONCE, keys=2 * LINKS)
-        self._chatter = TokenBuckets[bytes](CHATTER_PER_SECOND, burst=CHATTER_AT_ONCE, keys=2 * LINKS)
-        self._frames = TokenBuckets[bytes](PLAIN_FRAMES_PER_SECOND, burst=PLAIN_FRAMES_AT_ONCE, keys=2 * LINKS)
+        self.control_of_all = SharedBucket[bytes](CONTROL_BYTES_OF_ALL, keys=2 * NEIGHBOURS, now=0.0)
+        self.frames_of_all = SharedBucket[bytes](PLAIN_FRAMES_OF_ALL, keys=2 * NEIGHBOURS, now=0.0)
+        self.proofs_of_all = SharedBucket[bytes](KEY_PROOFS_OF_ALL, keys=2 * NEIGHBOURS, now=0.0)
+        self._control = TokenBuckets[bytes](CONTROL_BYTES_PER_SECOND, burst=CONTROL_BYTES_AT_ONCE, keys=2 * NEIGHBOURS)
+        self._questions = TokenBuckets[bytes](QUESTIONS_PER_SECOND, burst=QUESTIONS_AT_ONCE, keys=2 * NEIGHBOURS)
+        self._repairs = TokenBuckets[bytes](REPAIRS_PER_SECOND, burst=REPAIRS_AT_ONCE, keys=2 * NEIGHBOURS)
+        self._chatter = TokenBuckets[bytes](CHATTER_PER_SECOND, burst=CHATTER_AT_ONCE, keys=2 * NEIGHBOURS)
+        self._frames = TokenBuckets[bytes](PLAIN_FRAMES_PER_SECOND, burst=PLAIN_FRAMES_AT_ONCE, keys=2 * NEIGHBOURS)
 
     def intake_of(self, neighbour: bytes, *, now: float) -> "Intake":
         """Returns what a neighbour may send, given its overlay address."""

@@ -17,13 +17,13 @@ from mycelium.errors import DecodeError, IdentityError
 from mycelium.identity import address_of_signing_key, subnet_of
 from mycelium.limits import (
     HOMES_KNOWN,
-    LINKS,
     LOOKUP_MESSAGES_PER_SECOND,
     LOOKUP_QUEUE_BYTES,
     LOOKUPS_ANSWERED,
     LOOKUPS_FAILED,
     LOOKUPS_PER_SECOND,
     LOOKUPS_WAITING,
+    NEIGHBOURS,
 )
 from mycelium.node.counters import DirectoryCounters
 from mycelium.node.home_registry import HomeRegistry, replicas_of
@@ -87,7 +87,7 @@ class Directory:
         self._budget = ByteBudget(LOOKUP_QUEUE_BYTES)
         self._beginning = TokenBucket(LOOKUPS_PER_SECOND, now=now)
         self._asking = TokenBucket(LOOKUP_MESSAGES_PER_SECOND, now=now)
-        self._answering = NamedShare(routing.excesses, LOOKUPS, LOOKUPS_ANSWERED, keys=LINKS, now=now)
+        self._answering = NamedShare(routing.excesses, LOOKUPS, LOOKUPS_ANSWERED, keys=NEIGHBOURS, now=now)
         self._published: tuple[HomeRecord | None, float] = (
             None,
             inf,

@@ -11,7 +11,7 @@ from enum import Enum
 from math import inf
 from typing import Final
 
-from mycelium.limits import LINKS
+from mycelium.limits import NEIGHBOURS
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
 from mycelium.routing.duplicate import Claim
@@ -126,5 +126,5 @@ class Duplicates:
                 self._journal.note(EventKind.NEIGHBOUR_KEY_SHARED, node=neighbour, cause=_REMEDY, now=now)
             self.neighbours.pop(neighbour, None)
             self.neighbours[neighbour] = now
-            if len(self.neighbours) > LINKS:
+            if len(self.neighbours) > NEIGHBOURS:
                 del self.neighbours[next(iter(self.neighbours))]

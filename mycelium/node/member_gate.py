@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from mycelium.counters import counter, drops
 from mycelium.errors import DecodeError, NotAMember
 from mycelium.identity import ADDRESS_BYTES, address_of_exchange_key, blake2b, exchange_key_of_signing_key
-from mycelium.limits import LINKS, MEMBER_CHECKS_AT_ONCE, MEMBER_CHECKS_OF_ALL, MEMBER_CHECKS_PER_SECOND, SESSIONS
+from mycelium.limits import MEMBER_CHECKS_AT_ONCE, MEMBER_CHECKS_OF_ALL, MEMBER_CHECKS_PER_SECOND, NEIGHBOURS, SESSIONS
 from mycelium.link.events import (
     CostChanged,
     ItemsReceived,
@@ -50,6 +50,8 @@ from mycelium.wire.membership import (
 
 PROOF_WITHIN_S: Final = 5.0  # of its link coming up
 _DIGEST_BYTES: Final = 16
+# whose certificates are known, and as many that are barred: all of those whose issuer was removed are at once
+_NODES: Final = NEIGHBOURS + SESSIONS
 BARRED_S: Final = 60.0  # for which a node that has shown none gets no other link
 NO_PROOF: Final = "it shows no certificate of this network"
 NO_KEY: Final = "it does not prove the ML-DSA key that its certificate names"
@@ -135,7 +137,7 @@ class MemberGate:
         self._sessions = sessions
         self._policy = policy
         self._excesses = excesses
-        self._checks, self._partner_checks = _Checks(nodes=LINKS), _Checks(nodes=SESSIONS)
+        self._checks, self._partner_checks = _Checks(nodes=NEIGHBOURS), _Checks(nodes=SESSIONS)
         self._on_refused = on_refused
         self._known: dict[bytes, _Known] = {}  # by address
         # Of links, whose names may change meanwhile; None stands for one that is gone.
@@ -371,7 +373,7 @@ class MemberGate:
         if self._has_news:
             self._has_news = False
             end_forbidden(self._neighbours, self._sessions, self._policy, now=now)
-        if len(self._known) > LINKS + SESSIONS:
+        if len(self._known) > _NODES:
             in_use = self._neighbours.links.keys() | self._sessions.by_peer.keys()
             self._known = {one: known for one, known in self._known.items() if one in in_use}
 
@@ -386,7 +388,7 @@ class MemberGate:
             self._sessions.want_proofs(now=now)
 
     def _bar(self, address: bytes, reason: str, *, now: float) -> None:
-        if len(self._barred) >= LINKS and address not in self._barred:
+        if len(self._barred) >= _NODES and address not in self._barred:
             del self._barred[next(iter(self._barred))]
         if address not in self._barred:
             self._on_refused(address, reason, now=now)

@@ -12,7 +12,7 @@ from typing import Final
 
 from mycelium.counters import counter, drops
 from mycelium.endpoint import Endpoint
-from mycelium.limits import KNOCKS_AWAITED, KNOCKS_PER_VERSION, LINKS
+from mycelium.limits import KNOCKS_AWAITED, KNOCKS_PER_VERSION, NEIGHBOURS
 from mycelium.link.link import Link, LinkState
 from mycelium.link.path.liveness import PathState
 from mycelium.outbox import KnockDue, Outbox
@@ -53,7 +53,7 @@ class Knocks:
         self._outbox = outbox
         self._entropy = entropy
         self._awaited: dict[bytes, Knock] = {}  # by nonce, the oldest first
-        self._allowed = TokenBuckets[bytes](1 / KNOCK_EVERY_S, burst=1, keys=LINKS)  # by neighbour
+        self._allowed = TokenBuckets[bytes](1 / KNOCK_EVERY_S, burst=1, keys=NEIGHBOURS)  # by neighbour
 
     def ask(self, *, now: float) -> tuple[Knock, ...]:
         """Asks neighbours over each version of IP, those in the public network first; returns what may arrive."""

@@ -15,7 +15,7 @@ from msgspec import Struct
 from mycelium.counters import counter, drops
 from mycelium.endpoint import Endpoint
 from mycelium.identity import blake2b
-from mycelium.limits import LEASE_BINDS_PER_SECOND, LEASE_REQUESTS_PER_SECOND, LEASES, LEASES_PER_NEIGHBOUR, LINKS
+from mycelium.limits import LEASE_BINDS_PER_SECOND, LEASE_REQUESTS_PER_SECOND, LEASES, LEASES_PER_NEIGHBOUR, NEIGHBOURS
 from mycelium.outbox import LeaseClosed, LeaseOpened, LeasePortWanted, Outbox
 from mycelium.peering.lease_binding import nonce_of, sealed_bind
 from mycelium.timing import TokenBucket, TokenBuckets
@@ -114,7 +114,7 @@ class Leases:
         self._wanted: dict[tuple[bytes, bytes], _End] = {}  # requests that stand alone, by who asks and for whom
         self._numbers: dict[_Pair, int] = {}
         self._count = 0
-        self._buckets: TokenBuckets[bytes] = TokenBuckets(LEASE_REQUESTS_PER_SECOND, keys=LINKS)
+        self._buckets: TokenBuckets[bytes] = TokenBuckets(LEASE_REQUESTS_PER_SECOND, keys=NEIGHBOURS)
         self.by_number: dict[int, Lease] = {}
         self.is_offered = False  # set by a driver whose kernel can do it
         self.answers: list[tuple[bytes, LeaseAnswer]] = []

@@ -9,7 +9,7 @@ from typing import Final
 
 from mycelium.errors import IdentityError
 from mycelium.limits import (
-    LINKS,
+    NEIGHBOURS,
     VERIFICATIONS_OF_ALL,
     VERIFICATIONS_PER_SECOND,
 )
@@ -42,7 +42,7 @@ class AnnouncementChecker:
         self._network_id = network_id
         self.excesses = excesses
         self._counters = counters
-        self._budget = SharedBucket[bytes](VERIFICATIONS_OF_ALL, keys=2 * LINKS, now=now)
+        self._budget = SharedBucket[bytes](VERIFICATIONS_OF_ALL, keys=2 * NEIGHBOURS, now=now)
 
     def renewed(self, neighbour: Neighbour, *, now: float) -> None:
         """Counts an announcement of a known node."""

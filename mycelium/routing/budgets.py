@@ -7,7 +7,7 @@ from mycelium.limits import (
     DIGESTS_PER_SECOND,
     DUMPS_AT_ONCE,
     DUMPS_PER_SECOND,
-    LINKS,
+    NEIGHBOURS,
     RENEWALS_AT_ONCE,
     RENEWALS_PER_SECOND,
     REQUESTS_PER_SECOND,
@@ -52,4 +52,4 @@ class BudgetTable(LastUsed[bytes, Budgets]):
     """The budgets of the neighbours that were up last, by address: twice as many as can be up at one time."""
 
     def __init__(self) -> None:
-        super().__init__(lambda now: Budgets(now=now), keys=2 * LINKS)
+        super().__init__(lambda now: Budgets(now=now), keys=2 * NEIGHBOURS)

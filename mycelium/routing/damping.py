@@ -7,7 +7,7 @@ a minute before each; a restart of the neighbour clears them.
 
 from typing import Final
 
-from mycelium.limits import LINKS
+from mycelium.limits import NEIGHBOURS
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.parameters import RoutingParameters
 
@@ -29,7 +29,7 @@ class FlapDamping:
         if epoch > known or now - neighbour.up_since >= self._parameters.damping_forgiven_s:
             count = 0
         self._failures[neighbour.node] = (count + 1, max(epoch, known))
-        if len(self._failures) > LINKS:
+        if len(self._failures) > NEIGHBOURS:
             del self._failures[next(iter(self._failures))]
 
     def hold_s(self, node: bytes) -> float:

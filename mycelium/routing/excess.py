@@ -6,7 +6,7 @@ few are named for the same thing; the last of them stands for all others.
 
 from typing import Final
 
-from mycelium.limits import LINKS, SharedRate
+from mycelium.limits import NEIGHBOURS, SharedRate
 from mycelium.timing import SharedBucket, TokenBuckets
 
 NOTED_AGAIN_S: Final = 60.0  # after which the same excess of the same node is told again
@@ -50,8 +50,8 @@ class Excesses:
 
     def __init__(self) -> None:
         self._noted: list[tuple[bytes, str]] = []
-        self._rates = TokenBuckets[tuple[bytes, str]](1 / NOTED_AGAIN_S, burst=1, keys=4 * LINKS)
-        self._named = TokenBuckets[str](NAMED / NOTED_AGAIN_S, burst=NAMED, keys=4 * LINKS)
+        self._rates = TokenBuckets[tuple[bytes, str]](1 / NOTED_AGAIN_S, burst=1, keys=4 * NEIGHBOURS)
+        self._named = TokenBuckets[str](NAMED / NOTED_AGAIN_S, burst=NAMED, keys=4 * NEIGHBOURS)
 
     def note(self, node: bytes, cause: str, *, now: float) -> None:
         """Notes what the node with an overlay address does."""

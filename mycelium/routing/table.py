@@ -7,7 +7,7 @@ stream.
 from collections.abc import Sequence
 from typing import Final
 
-from mycelium.limits import CONFIGURED_PEERS, DESTINATIONS, LINKS
+from mycelium.limits import DESTINATIONS, NEIGHBOURS
 from mycelium.routing.budgets import BudgetTable
 from mycelium.routing.destination import OURSELVES, Destination
 from mycelium.routing.neighbour import DAMPED_COST, Neighbour, node_of
@@ -15,8 +15,8 @@ from mycelium.timing import Backoff
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.distance import INFINITY, NO_SOURCE, UNKNOWN, distance
 
-# more than there are slots: of LINKS strangers and all CONFIGURED_PEERS, of their second links, and of as many lost neighbours
-SLOTS: Final = 4 * (LINKS + CONFIGURED_PEERS)
+# more than there are slots: of all neighbours, of their second links, and of as many lost neighbours
+SLOTS: Final = 4 * NEIGHBOURS
 
 
 class RouteTable:

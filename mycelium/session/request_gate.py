@@ -13,7 +13,7 @@ from mycelium.crypto.noise import Entropy
 from mycelium.limits import (
     HANDSHAKES_PER_SECOND,
     HANDSHAKES_PER_SECOND_WITH_COOKIE,
-    LINKS,
+    NEIGHBOURS,
     SESSION_REQUESTS_AT_ONCE,
     SESSION_REQUESTS_PER_SECOND,
     SESSION_REQUESTS_UNANSWERED,
@@ -42,9 +42,9 @@ class RequestGate:
         self._unproven = TokenBucket(HANDSHAKES_PER_SECOND, now=now)
         self._proven = TokenBucket(HANDSHAKES_PER_SECOND_WITH_COOKIE, now=now)
         self._unanswered = NamedRate(
-            excesses, SESSION_REQUESTS, HANDSHAKES_PER_SECOND, burst=SESSION_REQUESTS_UNANSWERED, keys=LINKS
+            excesses, SESSION_REQUESTS, HANDSHAKES_PER_SECOND, burst=SESSION_REQUESTS_UNANSWERED, keys=NEIGHBOURS
         )
-        self._by_neighbour = TokenBuckets[bytes](HANDSHAKES_PER_SECOND, keys=LINKS)
+        self._by_neighbour = TokenBuckets[bytes](HANDSHAKES_PER_SECOND, keys=NEIGHBOURS)
         self._by_source = TokenBuckets[bytes](
             SESSION_REQUESTS_PER_SECOND, burst=SESSION_REQUESTS_AT_ONCE, keys=SESSIONS
         )

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from mycelium.limits import LINKS, SURVEY_QUESTIONS_PER_SECOND, SURVEY_WAIT_S, SURVEYED_LINKS, SURVEYED_NODES
+from mycelium.limits import NEIGHBOURS, SURVEY_QUESTIONS_PER_SECOND, SURVEY_WAIT_S, SURVEYED_LINKS, SURVEYED_NODES
 from mycelium.survey.teller import MessageSender
 from mycelium.timing import TokenBucket
 from mycelium.wire.distance import INFINITY
@@ -119,7 +119,7 @@ class Surveyor:
             self._ask(node, one, now=now)
             return
         one.parts, one.version = one.parts + answer.links, answer.version
-        if answer.links and len(one.parts) < min(answer.count, LINKS) and self._has_room():
+        if answer.links and len(one.parts) < min(answer.count, NEIGHBOURS) and self._has_room():
             self._ask(node, one, now=now)
             return
         was_quiet = one.told_at is not None and now >= one.told_at + AGAIN_S

@@ -8,7 +8,7 @@ from mycelium.dataplane.exploration import Exploration
 from mycelium.dataplane.reachability import ASKED_S, FIRST_AVOIDED_S, REST_S, Reachability
 from mycelium.dataplane.receiving import Receiving
 from mycelium.dataplane.trial import LEAST_SILENT
-from mycelium.limits import ASKED, FAILED_WAYS_PER_NEIGHBOUR, HINTS_AT_ONCE, LINKS, PROBES_ANSWERED_PER_SECOND
+from mycelium.limits import ASKED, FAILED_WAYS_PER_NEIGHBOUR, HINTS_AT_ONCE, NEIGHBOURS, PROBES_ANSWERED_PER_SECOND
 from mycelium.link.link import Link
 from mycelium.node.event_kind import EventKind
 from mycelium.routing.excess import PROBES
@@ -266,7 +266,7 @@ def test_no_more_neighbours_and_partners_are_remembered_than_the_bounds_and_the_
     for partner in partners:
         reachability._fail(partner, b"first", is_avoided=True, now=1.0)
     assert list(reachability._failures[b"first"]) == partners[1:]
-    neighbours = [b"n%15d" % number for number in range(LINKS)]
+    neighbours = [b"n%15d" % number for number in range(NEIGHBOURS)]
     for neighbour in neighbours:
         reachability._fail(partners[0], neighbour, is_avoided=True, now=2.0)
     assert list(reachability._failures) == neighbours

@@ -3,7 +3,7 @@
 from typing import Any
 
 from mycelium.dataplane.suspects import HINT_S, TRIAL_EVERY_S, TRIED_NEAREST, Distrusted, Suspects
-from mycelium.limits import LINKS
+from mycelium.limits import NEIGHBOURS
 from mycelium.node.event_kind import EventKind
 from mycelium.routing.neighbour import DAMPED_COST
 from mycelium.wire.reachability import TOKEN_BYTES, ProbeKind, Reach, decode_reach
@@ -157,9 +157,9 @@ def test_hints_and_trials_have_their_bounds() -> None:
         made.note(node, b"n", answers=False)
     made.look(now=1.0)
     assert routes.distrusted[b"n"]
-    for number in range(LINKS + 5):
+    for number in range(NEIGHBOURS + 5):
         made.suspect(b"x%15d" % number, BEYOND[0], now=1.0)
-    assert len(made._trials) == LINKS
+    assert len(made._trials) == NEIGHBOURS
     assert not routes.distrusted[b"n"]
     made.look(now=HINT_S)
     assert made.has_hints

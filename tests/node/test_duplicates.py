@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from mycelium.limits import LINKS
+from mycelium.limits import NEIGHBOURS
 from mycelium.link.link import LinkState
 from mycelium.node.duplicates import (
     FIRST_WAIT_S,
@@ -333,10 +333,10 @@ def test_another_process_of_a_neighbour_is_a_restart_unless_it_says_that_two_hos
 
 def test_neighbours_with_two_hosts_are_remembered_up_to_a_bound() -> None:
     one, found, _ = duplicates()
-    neighbours = [number.to_bytes(16, "big") for number in range(2 * LINKS)]
+    neighbours = [number.to_bytes(16, "big") for number in range(2 * NEIGHBOURS)]
     found.shared = set(neighbours)
     one.react(neighbours, now=7_000.0)
-    assert len(one.neighbours) == LINKS
+    assert len(one.neighbours) == NEIGHBOURS
 
 
 # -- what is no other host -------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from mycelium.endpoint import Endpoint
 from mycelium.errors import NotAMember
 from mycelium.identity import SIGNATURE_BYTES, Identity
-from mycelium.limits import LINKS, MEMBER_CHECKS_AT_ONCE, MEMBER_CHECKS_OF_ALL, REMOVAL_PARTS
+from mycelium.limits import MEMBER_CHECKS_AT_ONCE, MEMBER_CHECKS_OF_ALL, NEIGHBOURS, REMOVAL_PARTS, SESSIONS
 from mycelium.link.events import (
     CostChanged,
     ItemsReceived,
@@ -21,7 +21,7 @@ from mycelium.link.events import (
 from mycelium.membership.certificates import Claims
 from mycelium.node import member_gate as member_gate_module
 from mycelium.node.event_kind import EventKind
-from mycelium.node.member_gate import EXPIRED, NO_PROOF, REMOVED
+from mycelium.node.member_gate import EXPIRED, NO_PROOF, REMOVED, _Known
 from mycelium.routing.excess import MEMBERSHIP
 from mycelium.wire.membership import MEMBER_PROOF, Certificate, Chain, MemberPiece, encode_chain, pieces_of
 from tests.support.members import (
@@ -171,6 +171,15 @@ def test_a_removed_member_is_out_everywhere_and_what_it_has_invited_too() -> Non
     deliver(mesh.net, "a", "b")
 
 
+def test_all_whom_a_removed_member_has_invited_are_barred_at_once_however_many_they_are() -> None:
+    mesh = joined("a")
+    d, gate = mesh.add("d"), mesh.gates["a"]
+    nodes = [number.to_bytes(16, "big") for number in range(NEIGHBOURS + SESSIONS)]
+    gate._known = {node: _Known(b"", Claims((node, d.address), None, START + DAY_S)) for node in nodes}
+    assert gate.take_removals(removals(1, d), now=mesh.net.now)
+    assert [node for node in nodes if gate.bars(node) is None] == []
+
+
 def test_a_list_reaches_members_that_were_cut_off() -> None:
     mesh = joined("a", "b")
     x = mesh.add("x")
@@ -304,12 +313,22 @@ def test_many_neighbours_together_have_a_bounded_number_of_signatures_checked() 
     gate = mesh.gates["a"]
     taken = sum(
         gate._may_check(number.to_bytes(16, "big"), gate._checks, now=1.0)
-        for number in range(LINKS)
+        for number in range(NEIGHBOURS)
         for _ in range(MEMBER_CHECKS_AT_ONCE)
     )
     assert taken == MEMBER_CHECKS_OF_ALL.at_once
     assert not gate._may_check(b"n" * 16, gate._checks, now=1.0)
     assert gate._may_check(b"n" * 16, gate._checks, now=2.0)
+
+
+def test_a_neighbour_has_no_more_signatures_checked_for_how_many_others_there_are() -> None:
+    gate = joined("a").gates["a"]
+    nodes = [number.to_bytes(16, "big") for number in range(NEIGHBOURS)]
+    for _ in range(MEMBER_CHECKS_AT_ONCE):
+        assert gate._checks.of_one.take(nodes[0], now=1.0)
+    for node in nodes[1:]:
+        gate._checks.of_one.take(node, now=1.0)
+    assert not gate._checks.of_one.take(nodes[0], now=1.0)
 
 
 def test_partners_further_away_have_no_signatures_checked_at_the_expense_of_neighbours() -> None:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from mycelium.channel.proof_causes import wrongly_proved
-from mycelium.limits import LINKS, SESSIONS
+from mycelium.limits import NEIGHBOURS, SESSIONS
 from mycelium.link.link import Link
 from mycelium.membership.certificates import Claims
 from mycelium.node.event_kind import EventKind
@@ -225,7 +225,7 @@ def test_certificates_of_nodes_without_link_or_session_are_forgotten_where_there
     deliver(mesh.net, "a", "c")
     gate = mesh.gates["a"]
     claims = Claims((bytes(16),), None, START + DAY_S)
-    for number in range(LINKS + SESSIONS):
+    for number in range(NEIGHBOURS + SESSIONS):
         gate._known[number.to_bytes(16, "big")] = _Known(b"", claims)
     gate.sweep(now=mesh.net.now)
     assert set(gate._known) == {mesh.net.hosts[name].address for name in "bc"}

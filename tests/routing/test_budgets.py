@@ -3,7 +3,7 @@
 from mycelium.limits import (
     DIGESTS_AT_ONCE,
     DUMPS_AT_ONCE,
-    LINKS,
+    NEIGHBOURS,
     REQUESTS_PER_SECOND,
     VERIFICATIONS_AT_ONCE,
     VERIFICATIONS_PER_SECOND,
@@ -26,11 +26,11 @@ def test_the_budgets_of_a_neighbour_are_the_same_at_each_start() -> None:
 def test_only_so_many_neighbours_are_remembered_and_the_one_of_longest_ago_is_forgotten() -> None:
     table = BudgetTable()
     first, second = (table.of(address(name), now=0.0) for name in (1, 2))
-    for name in range(3, 2 * LINKS + 1):
+    for name in range(3, 2 * NEIGHBOURS + 1):
         table.of(address(name), now=0.0)
     table.of(address(1), now=1.0)
-    table.of(address(2 * LINKS + 1), now=1.0)
-    assert len(table) == 2 * LINKS
+    table.of(address(2 * NEIGHBOURS + 1), now=1.0)
+    assert len(table) == 2 * NEIGHBOURS
     assert table.of(address(1), now=1.0) is first
     assert table.of(address(2), now=1.0) is not second
 

@@ -96,7 +96,7 @@ def test_a_new_epoch_clears_the_damping() -> None:
 
 
 def test_failures_are_remembered_of_a_bounded_number_of_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mycelium.routing.damping.LINKS", 3)
+    monkeypatch.setattr("mycelium.routing.damping.NEIGHBOURS", 3)
     lab = with_two_neighbours()
     flap(lab, 6)
     for name in (5, 6, 7):

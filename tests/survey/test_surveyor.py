@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from mycelium.limits import LINKS, SURVEY_QUESTIONS_PER_SECOND, SURVEY_WAIT_S, SURVEYED_LINKS, SURVEYED_NODES
+from mycelium.limits import NEIGHBOURS, SURVEY_QUESTIONS_PER_SECOND, SURVEY_WAIT_S, SURVEYED_LINKS, SURVEYED_NODES
 from mycelium.survey.surveyor import (
     AGAIN_S,
     ANSWER_S,
@@ -220,21 +220,21 @@ def test_the_nearest_nodes_are_asked_and_no_others() -> None:
 
 def test_what_all_nodes_tell_together_is_bounded_and_each_has_its_first_answer() -> None:
     mesh = Mesh()
-    many = tuple(map(link, range(LINKS)))
-    full = {node(number): Surveyed(links=many) for number in range(100, 100 + SURVEYED_LINKS // LINKS)}
+    many = tuple(map(link, range(NEIGHBOURS)))
+    full = {node(number): Surveyed(links=many) for number in range(100, 100 + SURVEYED_LINKS // NEIGHBOURS)}
     mesh.surveyor.nodes.update(full)
-    mesh.answer(*many[:LINKS_PER_ANSWER], total=LINKS)
+    mesh.answer(*many[:LINKS_PER_ANSWER], total=NEIGHBOURS)
     assert mesh.of(1).links == many[:LINKS_PER_ANSWER]
     assert len(mesh.asked) == 1
 
 
-@pytest.mark.parametrize("total", [0, LINKS + 500, 65_535])
+@pytest.mark.parametrize("total", [0, NEIGHBOURS + 500, 65_535])
 def test_a_node_can_tell_no_more_links_than_one_has_and_parts_without_any_end_it(total: int) -> None:
     mesh = Mesh()
-    while len(mesh.of(1).parts) + LINKS_PER_ANSWER < LINKS and total:
+    while len(mesh.of(1).parts) + LINKS_PER_ANSWER < NEIGHBOURS and total:
         mesh.answer(*map(link, range(LINKS_PER_ANSWER)), total=total)
     mesh.answer(*map(link, range(LINKS_PER_ANSWER if total else 0)), total=total)
-    assert len(mesh.of(1).links) <= LINKS + LINKS_PER_ANSWER
+    assert len(mesh.of(1).links) <= NEIGHBOURS + LINKS_PER_ANSWER
     assert mesh.of(1).state is SurveyState.TOLD
 
 

@@ -1,7 +1,7 @@
 """The end of a survey that is asked: what it tells, when, and how often."""
 
 from mycelium.dataplane.counters import DataplaneCounters
-from mycelium.limits import LINKS, SURVEY_ANSWERS, SURVEY_WAIT_S, SURVEYS_WAITING
+from mycelium.limits import NEIGHBOURS, SURVEY_ANSWERS, SURVEY_WAIT_S, SURVEYS_WAITING
 from mycelium.routing.excess import SURVEYS, Excesses
 from mycelium.session.session import TRAIN_FLOOR
 from mycelium.survey.own_links import version_of
@@ -55,13 +55,13 @@ def test_a_question_is_answered_with_all_links() -> None:
 
 
 def test_many_links_are_told_in_parts_that_fit_a_datagram() -> None:
-    asked = Asked(LINKS)
-    for first in range(0, LINKS, LINKS_PER_ANSWER):
+    asked = Asked(NEIGHBOURS)
+    for first in range(0, NEIGHBOURS, LINKS_PER_ANSWER):
         asked.take(first=first)
     assert tuple(one for _, answer in asked.sent for one in answer.links) == asked.links
     assert asked.longest <= ANSWER_BYTES
     assert ANSWER_BYTES + ITEM_HEADER_BYTES <= TRAIN_FLOOR
-    asked.take(first=LINKS + 1)
+    asked.take(first=NEIGHBOURS + 1)
     assert asked.sent[-1][1].links == ()
 
 
