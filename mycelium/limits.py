@@ -114,6 +114,9 @@ SESSION_QUEUE_BYTES: Final = 256 << 10  # bytes that wait for one session's hand
 SESSION_QUEUE_BYTES_PER_NODE: Final = 16 << 20  # bytes that wait for handshakes of all sessions
 # half-kilobyte parts of proofs shown: at once, to 200 partners after a restart; to one, those of four handshakes in a row
 SESSION_PROOF_PARTS_OF_ALL: Final = SharedRate(2_000, 8_192, 60, 128)
+# trains about proofs of one partner beyond which the operator is told: of two handshakes, 32 each, and what is shown again
+PROOF_TRAINS_PER_SECOND: Final = 128
+PROOF_TRAINS_AT_ONCE: Final = 1_024  # of those in a row: of SESSION_REQUESTS_AT_ONCE handshakes, shown four times each
 QUOTED_PACKETS: Final = 64  # newest trains of a session that an ICMPv6 error can quote
 
 WAYPOINTS: Final = 256  # at which others meet this node, for a while; each is a pin at all nodes on the way there

@@ -30,6 +30,7 @@ SHARE: Final = (
 PROBES: Final = "it probes without end whether this node answers; what is too much is not answered"
 MEMBERSHIP: Final = "it shows certificates and removed members without end; what is too much is dropped"
 DENIED: Final = "it sends packets without end that the policy of this node does not let in"
+PROOFS: Final = "it wants and shows proofs of keys without end, far more often than handshakes need"
 SPEED_TESTS: Final = "it asks for speed tests again and again; what is too much is not answered"
 ECHOES: Final = "it asks for echoes without end; what is too much is not answered"
 SURVEYS: Final = "it asks for the links of this node without end; what is too much is not answered"

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 from math import inf
 
 from mycelium.errors import DecodeError
+from mycelium.limits import PROOF_TRAINS_AT_ONCE, PROOF_TRAINS_PER_SECOND, SESSIONS
+from mycelium.routing.excess import PROOFS, Excesses, NamedRate
 from mycelium.session.counters import SessionCounters
 from mycelium.session.key_proofs import ProofBudgets, ProofSource, ProofsOwner, SessionProofs
 from mycelium.session.requests import TrainSender
@@ -24,12 +26,14 @@ class Proving:
         *,
         send: TrainSender,
         owner: ProofsOwner,
+        excesses: Excesses,
         arm: Callable[[float], None],
     ) -> None:
         self._own_address = own_address
         self._source = source
         self._counters = counters
         self._budgets = ProofBudgets(counters)
+        self._taken = NamedRate(excesses, PROOFS, PROOF_TRAINS_PER_SECOND, burst=PROOF_TRAINS_AT_ONCE, keys=SESSIONS)
         self._send = send
         self._owner = owner
         self._arm = arm
@@ -80,6 +84,7 @@ class Proving:
             return None
         session.without_packets += 1
         keypair.report.add(counter, now=now)
+        self._taken.take(session.peer, now=now)  # names the peer; others may pose as it, so nothing is dropped for that
         return item
 
     def take(self, session: Session, keypair: SessionKeypair, item: SessionProofItem, *, now: float) -> None:

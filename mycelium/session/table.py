@@ -78,7 +78,9 @@ class Sessions:
         self._send = send
         self._arm = arm
         self.counters = SessionCounters()
-        self._proving = Proving(config.identity.address, proof_source, self.counters, send=send, owner=self, arm=arm)
+        self._proving = Proving(
+            config.identity.address, proof_source, self.counters, send=send, owner=self, excesses=excesses, arm=arm
+        )
         self._requests = SessionRequests(
             config, rng=rng, look_up=look_up, send=send, counters=self.counters, new_index=self._new_index
         )

@@ -13,6 +13,7 @@ from tests.hostile.link_floods import (
     send_junk,
 )
 from tests.hostile.many_faces import begin_handshakes, open_links, open_links_of_a_site, open_links_of_ten_subnets
+from tests.hostile.proof_floods import begin_proved_sessions, want_proofs
 from tests.hostile.routing_lies import (
     begin_streams,
     begin_streams_with_forgeries,
@@ -57,6 +58,8 @@ ACTS: Final = {
     "request leases": Act(request_leases, 10_000, "requests", 40),
     "request knocks": Act(request_knocks, 10_000, "requests", 40),
     "show certificates": Act(show_certificates, 500, "certificates and removals", 0.25, of_member=True),
+    "want proofs": Act(want_proofs, 1_000, "wishes and parts", of_member=True),
+    "begin proved sessions": Act(begin_proved_sessions, 300, "requests", of_member=True),
     "request sessions": Act(request_sessions, 300, "requests"),
     "request broken sessions": Act(request_broken_sessions, 300, "requests"),
     "send junk": Act(send_junk, 5_000, "frames"),

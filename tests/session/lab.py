@@ -65,6 +65,7 @@ class SessionEnd:
         self.prover = KeyProver(self.identity, RepeatablePrimitives())
         self.wanted: dict[bytes, bytes] = {}  # fingerprints, by X25519 key
         self.members: MemberChecks | None = None
+        self.excesses = Excesses()
         rng = random.Random(f"{name}/{epoch}/{lab.seed}")
         self.sessions = Sessions(
             HandshakeConfig(
@@ -79,7 +80,7 @@ class SessionEnd:
             policy=DEFAULT_POLICY,
             proof_source=ProofSource(self.prover, lambda key: self._wanted(key), lambda: self.members),
             send=self._send,
-            excesses=Excesses(),
+            excesses=self.excesses,
             arm=lambda when: None,
             now=lab.now,
         )

@@ -1,6 +1,8 @@
 """Trains about proofs: sealed with their header, opened by their receiver alone, and dropped where they are not authentic."""
 
-from mycelium.wire.key_proof import ProofAccepted
+from mycelium.limits import PROOF_TRAINS_AT_ONCE, PROOF_TRAINS_PER_SECOND
+from mycelium.routing.excess import PROOFS
+from mycelium.wire.key_proof import PROOF_BYTES, PROOF_PARTS, ProofAccepted, ProofPart, part_range
 from mycelium.wire.train import DATA, SESSION_PROOF
 from tests.session.lab import SentTrain, SessionLab
 
@@ -43,6 +45,23 @@ def test_a_train_about_proofs_is_opened_once_and_as_nothing_else() -> None:
     keypair = lab.session("b", "a").keypairs[0]
     plain = bytearray(1)
     assert not keypair.opening.open_into(train.counter, train.body, bytes((DATA,)), plain)
+
+
+def test_a_partner_that_sends_far_more_than_handshakes_need_is_named_and_still_heard() -> None:
+    lab = met()
+    (session, a), b = (lab.session("a", "b"), lab.ends["a"]), lab.ends["b"]
+    assert session.sending is not None
+    for _ in range(PROOF_TRAINS_AT_ONCE):
+        a.sessions._proving.send(session, session.sending, ProofAccepted(), now=lab.now)
+    lab.run(1)
+    assert b.excesses.take() == []
+    last = ProofPart(PROOF_PARTS - 1, bytes(len(range(PROOF_BYTES)[part_range(PROOF_PARTS - 1)])))
+    for _ in range(2 * PROOF_TRAINS_PER_SECOND):
+        a.sessions._proving.send(session, session.sending, last, now=lab.now)
+    lab.said()
+    lab.run(1)
+    assert b.excesses.take() == [(a.identity.address, PROOFS)]
+    assert lab.said().count("b>a proof") == 2 * PROOF_TRAINS_PER_SECOND
 
 
 def test_an_item_that_can_not_be_read_is_counted() -> None:
