@@ -168,6 +168,16 @@ def test_a_home_at_which_the_node_was_not_found_is_avoided_where_there_is_anothe
     assert homes_of(lab) == [ONE, OTHER]
 
 
+def test_a_home_at_which_the_node_was_not_found_is_left_at_once() -> None:
+    lab = full_lab()
+    lab.says(1, landmark(ONE, 100), landmark(OTHER, 1_000))
+    lab.wait(1.0)
+    assert homes_of(lab) == [ONE, OTHER]
+    lab.engine.landmarks.avoid(now=lab.now)
+    lab.wait(0.003)
+    assert homes_of(lab) == [OTHER]
+
+
 def test_an_operator_decides_whether_a_node_stands() -> None:
     lab = RoutingLab(replace(SMALL, standing=Standing.YES))
     assert own_flags(lab) == LANDMARK

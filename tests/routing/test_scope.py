@@ -98,6 +98,16 @@ def test_what_is_retracted_from_many_takes_as_much_room_as_they_are(monkeypatch:
     assert [len(told[2]) for told in batches(lab) if told] == [6, 4]  # each from three neighbours
 
 
+def test_what_more_neighbours_are_told_than_fit_into_one_go_is_told_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lab = small_lab(8)
+    lab.up(3, 4)
+    monkeypatch.setattr("mycelium.routing.advertise.TOLD_AT_ONCE", 2)
+    lab.says(1, landmark_update(40, 1_000))
+    assert [*lab.updates(lab.flush(), 40)] == [2, 3, 4]
+
+
 def batches(lab: RoutingLab) -> list[dict[int, list[Item]]]:
     """Returns what neighbours are told, batch by batch."""
     told = []
