@@ -79,8 +79,7 @@ class Exchange:
             return
         elif pin.record is not None:
             self._take_record(neighbour, pin.node, pin.record, now=now)
-        if (row := self._table.rows.get(pin.node)) is not None:
-            self._selection.review(row, now=now)
+        self._selection.review_pinned(pin.node, now=now)
         self._advertiser.hurry(now=now)
 
     def _take_record(self, neighbour: Neighbour, node: bytes, record: HomeRecord, *, now: float) -> None:

@@ -114,6 +114,10 @@ class Scope:
             return EVERYBODY
         return self.pins.told(row.node)
 
+    def depends_on_pins(self, row: Destination) -> bool:
+        """Tells whether pins decide if a row is in scope, or who is told of it."""
+        return self._wanting(row) != EVERYBODY
+
     def follow(self, row: Destination) -> None:
         """Notes a new metric of a row."""
         is_near = self._is_near(row, row.metric, row.selected)

@@ -118,6 +118,12 @@ class Selection:
             self._advertiser.mark(row, now=now)
         self._requests.ask(row, now=now)  # while it was out of scope, no better route was asked for
 
+    def review_pinned(self, node: bytes, *, now: float) -> None:
+        """Follows up that pins of a node have changed, which is no news to anybody if it is in scope for another reason."""
+        row = self._table.rows.get(node)
+        if row is not None and self._scope.depends_on_pins(row):
+            self.review(row, now=now)
+
     def review_neighbour(self, node: bytes, *, now: float) -> None:
         """Follows up that a node has become a neighbour, which is in scope, or no longer is one."""
         if self._scope.is_cutting and (row := self._table.rows.get(node)) is not None:
@@ -138,8 +144,7 @@ class Selection:
         """Passes on what is pinned at this node."""
         if self._scope.pins.stale:
             for node in self._scope.pins.follow(self._table):
-                if (row := self._table.rows.get(node)) is not None:
-                    self.review(row, now=now)
+                self.review_pinned(node, now=now)
 
     def selected_updated(self, row: Destination, before: int, *, now: float) -> None:
         """Handles an update of the selected route, which the row already holds; `before` is the route it replaced."""

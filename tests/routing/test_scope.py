@@ -157,6 +157,18 @@ def test_a_pin_moves_with_the_way_to_the_home() -> None:
     assert lab.updates(told, FAR) == {2: [(0, INFINITY)], 3: [(0, 3_010)]}
 
 
+def test_pins_of_a_node_that_has_a_place_are_no_reason_to_tell_its_sequence_sooner() -> None:
+    lab = small_lab(6)
+    lab.says(2, landmark_update(HOME, 10))
+    lab.flush()
+    pin, unpin = (Pin(address(10), address(HOME), is_pinned=is_pinned) for is_pinned in (True, False))
+    lab.says(1, update(10, 10, 1), pin)
+    assert lab.flush() == {2: [pin]}
+    lab.says(1, unpin)
+    assert lab.flush() == {2: [unpin]}
+    assert lab.updates(lab.wait(2.0), 10) == {2: [(1, 20)]}
+
+
 def test_no_newer_sequence_is_asked_of_a_node_that_would_stay_out_of_scope() -> None:
     lab = small_lab(4)
     lab.flush()
