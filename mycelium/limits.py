@@ -175,9 +175,9 @@ VERIFICATIONS_PER_SECOND: Final = 2_000  # signatures verified for one neighbour
 VERIFICATIONS_AT_ONCE: Final = 8_192
 # signatures verified for all neighbours together: a quarter of a slow core, and as many in a burst as two new neighbours bring;
 # little are a neighbour's own announcement, and those of a small network
-VERIFICATIONS_OF_ALL: Final = SharedRate(
-    2_500, at_once=2 * VERIFICATIONS_AT_ONCE, little_per_second=8, little_at_once=64
-)
+VERIFICATIONS_OF_ALL: Final = SharedRate(2_500, 2 * VERIFICATIONS_AT_ONCE, 8, 64)
+# of home records, apart: where all who are pinned at a hub tell theirs at once, announcements are verified all the same
+HOMES_VERIFIED_OF_ALL: Final = SharedRate(1_250, 2 * VERIFICATIONS_AT_ONCE, 4, 64)
 # announcements of nodes that one neighbour has told of before, beyond which the operator is told; a node makes one an hour
 RENEWALS_PER_SECOND: Final = 100
 RENEWALS_AT_ONCE: Final = 8_192  # of those in a row: where a mesh is whole again there is news of all nodes

@@ -1,7 +1,8 @@
 """Validation of announcements and home records; the signature itself is verified by a function handed in.
 
 A row keeps the newest verified announcement of its node. A received one is compared with it as a whole, signature included, so
-each is verified once, whichever neighbours bring it. The rate of verifications is bounded, for each neighbour and for all.
+each is verified once, whichever neighbours bring it. The rate of verifications is bounded, for each neighbour and for all. Home
+records have a bound for all of their own, since a hub is told thousands at once. What was refused comes again with the table.
 """
 
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Final
 
 from mycelium.errors import IdentityError
 from mycelium.limits import (
+    HOMES_VERIFIED_OF_ALL,
     NEIGHBOURS,
     VERIFICATIONS_OF_ALL,
     VERIFICATIONS_PER_SECOND,
@@ -17,6 +19,7 @@ from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.excess import FORGERY, RENEWALS, Excesses
 from mycelium.routing.neighbour import Neighbour
 from mycelium.timing import SharedBucket
+from mycelium.wire.home_record import HomeRecord
 from mycelium.wire.statement import Statement
 
 BUDGET_REFILL_S: Final = 5.0  # wait before the neighbour's table, part of which was refused, is requested again
@@ -25,7 +28,7 @@ BUDGET_REFILL_S: Final = 5.0  # wait before the neighbour's table, part of which
 class AnnouncementChecker:
     """Decides whether a statement is valid for the node of its update or pin."""
 
-    __slots__ = ("_address_of", "_budget", "_counters", "_network_id", "_verify", "excesses")
+    __slots__ = ("_address_of", "_budget", "_budget_of_homes", "_counters", "_network_id", "_verify", "excesses")
 
     def __init__(
         self,
@@ -43,6 +46,7 @@ class AnnouncementChecker:
         self.excesses = excesses
         self._counters = counters
         self._budget = SharedBucket[bytes](VERIFICATIONS_OF_ALL, keys=2 * NEIGHBOURS, now=now)
+        self._budget_of_homes = SharedBucket[bytes](HOMES_VERIFIED_OF_ALL, keys=2 * NEIGHBOURS, now=now)
 
     def renewed(self, neighbour: Neighbour, *, now: float) -> None:
         """Counts an announcement of a known node."""
@@ -54,7 +58,8 @@ class AnnouncementChecker:
         if statement.network_id != self._network_id:
             self._counters.announcements_foreign += 1
             return False
-        if not (neighbour.budgets.verifications.take(now=now) and self._budget.take(neighbour.node, now=now)):
+        of_all = self._budget_of_homes if isinstance(statement, HomeRecord) else self._budget
+        if not (neighbour.budgets.verifications.take(now=now) and of_all.take(neighbour.node, now=now)):
             self._counters.announcements_over_budget += 1
             neighbour.table_wanted_at = min(neighbour.table_wanted_at, now + BUDGET_REFILL_S)
             return False

@@ -123,6 +123,7 @@ class Exchange:
         for row in self._table.rows.values():
             row.current &= others
             row.announced &= others
+        self._scope.pins.tell_again(neighbour, self._table)
         self._advertiser.dump(neighbour, now=now)
         self._advertiser.compare(neighbour, now=now)
 

@@ -103,6 +103,15 @@ class Pins:
             pinned.full = NOBODY
             self.stale[home] = None
 
+    def tell_again(self, neighbour: Neighbour, table: RouteTable) -> None:
+        """Has records told once more to a neighbour that asks for the whole table: it may have had no time to verify them."""
+        for home, nodes in self.by_home.items():
+            row = table.rows.get(home)
+            if row is not None and row.selected == neighbour.slot:
+                self.stale[home] = None
+                for pinned in nodes.values():
+                    pinned.told = None
+
     def forget_neighbour(self, neighbour: Neighbour) -> None:
         """Drops the pins of a neighbour that is down, and those that it was told."""
         for pinned in self._all():

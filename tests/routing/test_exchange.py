@@ -1,8 +1,10 @@
 """Requests for routes and tables, requests for sequences, and digests that compare tables."""
 
+import pytest
 from msgspec.structs import replace
 
-from mycelium.limits import DUMPS_AT_ONCE, DUMPS_PER_SECOND, REQUESTS_PER_SECOND
+from mycelium.limits import DUMPS_AT_ONCE, DUMPS_PER_SECOND, REQUESTS_PER_SECOND, SharedRate
+from mycelium.routing.announcements import BUDGET_REFILL_S
 from mycelium.wire.control import ANY_NODE, Digest, Pin, RouteRequest, SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY, distance
 from tests.routing.engines import QUICK, address, announcement, home_record
@@ -149,3 +151,33 @@ def test_a_home_record_is_passed_on_if_its_node_has_signed_it_and_it_is_newer() 
     assert lab.engine._scope.pins.records == {address(FAR): newest}
     counted = [lab.count(f"announcements_{why}") for why in ("forged", "wrong_node", "foreign")]
     assert counted == [1, 1, 1]
+
+
+def test_records_beyond_their_own_budget_are_asked_for_again_and_push_out_no_announcement(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mycelium.routing.announcements.HOMES_VERIFIED_OF_ALL", SharedRate(1, 2, 0.1, 1))
+    lab = RoutingLab(replace(QUICK, scope=100))
+    lab.up(1, 2)
+    first, second = (home_record(name, 1, address(60)) for name in (FAR, FAR + 1))
+    pins = [Pin(address(FAR), address(60), True, first), Pin(address(FAR + 1), address(60), True, second)]
+    lab.says(1, *pins)
+    lab.says(1, update(60, 10))
+    assert lab.engine._scope.pins.records == {address(FAR): first}
+    assert lab.next_hop(60) == 1
+    assert (1, RouteRequest(ANY_NODE)) in lab.questions(lab.wait(BUDGET_REFILL_S + 0.1))
+    lab.says(1, *pins)
+    assert lab.engine._scope.pins.records == {address(FAR): first, address(FAR + 1): second}
+
+
+def test_who_asks_for_the_whole_table_is_told_once_more_of_records_too() -> None:
+    lab = RoutingLab(replace(QUICK, scope=100))
+    lab.up(1, 2)
+    lab.says(2, update(60, 10))
+    record = home_record(FAR, 1, address(60))
+    lab.says(1, Pin(address(FAR), address(60), True, record))
+    assert Pin(address(FAR), address(60), True, record) in lab.flush()[2]
+    lab.says(1, RouteRequest(ANY_NODE))
+    assert not [item for item in lab.flush().get(2, []) if isinstance(item, Pin)]
+    lab.says(2, RouteRequest(ANY_NODE))
+    assert [item for item in lab.flush()[2] if isinstance(item, Pin)] == [Pin(address(FAR), address(60), True, record)]
