@@ -92,9 +92,8 @@ class RelayErrors:
             or not self._signing.take(neighbour, now=now)
         ):
             return
-        tag = (
-            bytes(QUOTED_TAG_BYTES) if kind == UNSEALED else bytes(train[-QUOTED_TAG_BYTES:])
-        )  # nothing that is in clear
+        # The last bytes of an unsealed train are those of a packet, and the error may go over relays.
+        tag = bytes(QUOTED_TAG_BYTES) if kind == UNSEALED else bytes(train[-QUOTED_TAG_BYTES:])
         quote = ERROR_QUOTE.pack(code, index, counter, destination, tag)
         body = quote + self._identity.signing_public_key
         body += self._identity.sign(ERROR_LABEL + source + body)

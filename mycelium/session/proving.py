@@ -45,8 +45,9 @@ class Proving:
 
     def begin(self, session: Session, keypair: SessionKeypair, *, now: float) -> None:
         """Takes a new keypair: where nothing is to be proved, nothing happens."""
-        if session.peer in self._by_peer or self._source.wanted_of(keypair.peer_exchange_key) is not None:
-            self._of(session).begin(keypair, now=now)
+        proofs = self._needed(session, keypair)
+        if proofs is not None:
+            proofs.begin(keypair, now=now)
 
     def confirmed(self, session: Session, keypair: SessionKeypair, *, now: float) -> None:
         """Called when the first train was opened under a responder's keypair."""
@@ -56,11 +57,10 @@ class Proving:
     def want_anew(self, sessions: Iterable[Session], *, now: float) -> None:
         """Has partners prove what they must by now."""
         for session in sessions:
-            keypair = session.keypairs[0] if session.keypairs else None
-            if keypair is not None and (
-                session.peer in self._by_peer or self._source.wanted_of(keypair.peer_exchange_key) is not None
-            ):
-                self._of(session).want_anew(keypair, now=now)
+            for keypair in session.keypairs[:1]:
+                proofs = self._needed(session, keypair)
+                if proofs is not None:
+                    proofs.want_anew(keypair, now=now)
 
     def forget(self, peer: bytes) -> None:
         """Forgets the proofs of a session."""
@@ -120,6 +120,12 @@ class Proving:
     def next_deadline(self) -> float:
         """Returns when `handle_timeout` is wanted next; infinity for never."""
         return min((one.due_at for one in self._due.values()), default=inf)
+
+    def _needed(self, session: Session, keypair: SessionKeypair) -> SessionProofs | None:
+        """Returns the proofs of a session; None where nothing is or was to be proved."""
+        if session.peer in self._by_peer or self._source.wanted_of(keypair.peer_exchange_key) is not None:
+            return self._of(session)
+        return None
 
     def _of(self, session: Session) -> SessionProofs:
         proofs = self._by_peer.get(session.peer)

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any, Final
 
 from mycelium.identity import subnet_of
-from mycelium.limits import CONFIGURED_PEERS, DESTINATIONS, LINKS, PENDING_REQUESTS
+from mycelium.limits import DESTINATIONS, NEIGHBOURS, PENDING_REQUESTS
 from mycelium.routing.scope import uncut_places
 
 from ..net.mesh import Mesh
@@ -86,7 +86,7 @@ def check_tables(mesh: Mesh) -> None:
         assert engine is not None
         sizes = engine.sizes()
         limits = {
-            "neighbours": LINKS + CONFIGURED_PEERS,
+            "neighbours": NEIGHBOURS,
             "destinations": min(DESTINATIONS, known),
             "selected_routes": min(DESTINATIONS, known, _most_in_use(mesh, sizes)) - 1,
             "pending_requests": PENDING_REQUESTS,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mycelium.limits import CONFIGURED_PEERS, LINKS
+from mycelium.limits import LINKS, NEIGHBOURS
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.pins import OWN, Pins
 from mycelium.routing.table import RouteTable
@@ -125,7 +125,7 @@ def test_a_neighbour_has_a_share_of_the_pins(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_pins_of_this_node_are_no_neighbours_however_many_there_are(table: RouteTable) -> None:
-    for name in range(100, 100 + LINKS + CONFIGURED_PEERS):
+    for name in range(100, 100 + NEIGHBOURS):
         table.add_neighbour(address(name), 10, resync=Backoff(1.0, factor=2.0), now=0.0)
     assert not table.up & (OWN | OF_SESSIONS)
     pins = Pins()
