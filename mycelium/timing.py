@@ -128,10 +128,9 @@ class Silence:
 
     def ends(self, *, is_drained: bool, now: float) -> bool:
         """Notes a read, and tells whether it ends a silence; `is_drained` if the one before left nothing, as far as it saw."""
-        silent_s = now - self._read_at
+        silent_s, self._read_at = now - self._read_at, now
         has_ended = is_drained and silent_s > SILENCE_S
         self.is_over = has_ended and (not self.is_over or silent_s > UNSEEN_SILENCE_S)
-        self._read_at = now
         return has_ended
 
 

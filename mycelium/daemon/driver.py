@@ -151,25 +151,21 @@ class Driver:
     # -- descriptors ---------------------------------------------------------------------------------------------------
 
     def _on_transport(self, transport: Transport) -> None:
-        node, receive, tun, outbox = self._node, self._receive, self._tun, self._outbox
-        has_delivered = False
-        now = monotonic()
+        receive, has_delivered = self._receive, False
         for _ in range(READS_PER_WAKE):
             received = transport.receive()
             if received is None:
                 self._backlog_s[transport] = 0.0
+                now = monotonic()
                 break
             data, segment_size, endpoint = received
             waited_s = transport.waited_s() if segment_size <= SHORT_BYTES else 0.0
             now = monotonic()  # not before: a wait that goes on after `now` could exceed a round trip that ends with it
             if transport.is_congested:
-                node.neighbours.indices.note_congestion(data, segment_size)
+                self._node.neighbours.indices.note_congestion(data, segment_size)
             receive(endpoint, data, segment_size, now=now, waited_s=waited_s)
-            if outbox.deliveries and tun is not None:
-                tun.write(outbox.deliveries)
-                outbox.deliveries.clear()
+            if self._flush():
                 has_delivered = True
-            self._flush()
             if transport.is_drained:
                 self._backlog_s[transport] = inf  # unknown: a timer that comes before the next read has all read first
                 break
@@ -192,33 +188,38 @@ class Driver:
         self._revisits[transport] = self._loop.call_soon(self._on_transport, transport)
 
     def _on_tun(self) -> None:
-        assert self._tun is not None
-        node, tun, batch = self._node, self._tun, self._batch
-        now = monotonic()
+        tun, batch = self._tun, self._batch
+        assert tun is not None
         try:
             for _ in range(READS_PER_WAKE):
                 if self._resume is not None or not tun.read_batch(batch):
+                    now = monotonic()
                     break
                 now = monotonic()
-                node.send_packets(batch, now=now)
+                self._node.send_packets(batch, now=now)
                 self._flush()
                 if tun.is_drained:
                     break
         except DeviceError:
+            now = monotonic()
             self.detach()
             self._on_tun_lost()
         self._arm(now=now)
 
-    def _flush(self) -> None:
-        outbox = self._outbox
-        for transport in self._send(outbox.transmits):
-            self._on_full(transport)
+    def _flush(self) -> bool:
+        """Carries out what is in the outbox, and clears it; tells whether packets were delivered."""
+        outbox, has_delivered = self._outbox, False
         if outbox.deliveries and self._tun is not None:
             self._tun.write(outbox.deliveries)
+            has_delivered = True
+        if outbox.transmits:
+            for transport in self._send(outbox.transmits):
+                self._on_full(transport)
         events = list(outbox.events) if outbox.events else ()
         outbox.clear()
         for event in events:
             self._on_event(event)
+        return has_delivered
 
     # -- a full transport ----------------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ another and the neighbour follows. Errors caused by ICMP are never raised, becau
 
 import errno
 import socket
-import struct
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
@@ -25,26 +24,21 @@ from mycelium.transport.causes import cause_of
 from mycelium.transport.udp_address import (
     SCHEME,
     ControlMessage,
-    FromSocket,
     SocketAddress,
     ToSocket,
-    arrival_interface,
-    from_inet,
-    from_inet6,
     reach,
     to_inet,
     to_inet6,
 )
 from mycelium.transport.udp_burst import ANCILLARY_BYTES, QUIC_BYTES, RECEIVE_BYTES, BurstReceiver
-from mycelium.transport.udp_mark import CLASS_KINDS, MARKED, has_mark, marked, unmarked
+from mycelium.transport.udp_mark import MARKED, unmarked
 from mycelium.transport.udp_route import UdpRoute
 from mycelium.transport.udp_socket import (
-    SOL_UDP,
-    UDP_GRO,
     enable_gro,
     has_gso,
     open_udp_socket,
 )
+from mycelium.transport.udp_sources import UdpSources
 from mycelium.transport.udp_timestamps import NO_TIMESPEC, SIOCGSTAMPNS, TIMESPEC, start_timestamping
 from mycelium.transport.underlay import Underlay
 from mycelium.wire.datagram import SIZE_PROBE
@@ -57,7 +51,6 @@ FEW_BUFFERS: Final = 4
 NO_WAY: Final = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.ENODEV)
 SOURCE_GONE: Final = (errno.EINVAL, errno.ENETUNREACH)  # IPv6's and IPv4's errors for a source address the host lacks
 
-_INT: Final = struct.Struct("=i")
 _ANY_CLASS: Final = 0xFF
 
 TakeOther = Callable[
@@ -90,10 +83,10 @@ class UdpTransport:
     due_at = inf
 
     __slots__ = (
+        "_arrived_at",
         "_bound",
         "_burst",
         "_class_mask",
-        "_from_socket",
         "_held",
         "_recvmsg_into",
         "_routes",
@@ -102,7 +95,7 @@ class UdpTransport:
         "_socket",
         "_sources",
         "_to_socket",
-        "_underlay",
+        "_told",
         "_view",
         "counters",
         "gro",
@@ -119,18 +112,19 @@ class UdpTransport:
         self, udp: socket.socket, *, offload: bool = True, dscp: bool = True, underlay: Underlay | None = None
     ) -> None:
         self._socket = udp
-        self._underlay = underlay or Underlay()
         self._sendmsg = udp.sendmsg
-        inet = udp.family == socket.AF_INET
-        self._to_socket: ToSocket = to_inet if inet else to_inet6
-        self._from_socket: FromSocket = from_inet if inet else from_inet6
-        self._bound = self._from_socket(udp.getsockname(), b"")
+        self._to_socket: ToSocket = to_inet if udp.family == socket.AF_INET else to_inet6
+        self._sources = UdpSources(udp, underlay or Underlay(), self._drop_inside)
+        self._told = self._sources.told
+        self._bound = self._sources.bound
         self._recvmsg_into = udp.recvmsg_into
         self._view = memoryview(bytearray(GATHER_BYTES + 2 * RECEIVE_BYTES))
-        self._burst = BurstReceiver(udp, self._view, self._source_of)
-        self._held: deque[Received] = deque()  # read, but not returned: of another sender or size than what came before
+        self._burst = BurstReceiver(udp, self._view, self._sources.of)
+        # read, but not returned: of another sender or size than what came before, or moved here; with the time of day when it
+        # arrived, if the kernel can't tell it any more
+        self._held: deque[tuple[Received, float | None]] = deque()
+        self._arrived_at: float | None = None  # of what `receive` has returned last, if that is known
         self._silence = Silence()
-        self._sources: dict[tuple[SocketAddress, bytes], Endpoint] = {}
         self._routes: dict[Endpoint | tuple[Endpoint, int], UdpRoute] = {}  # by endpoint, and traffic class but 0
         self._class_mask = _ANY_CLASS if dscp else ECN_MASK
         self.is_congested = self.is_drained = False
@@ -164,7 +158,12 @@ class UdpTransport:
         return reach(self._bound, endpoint) if is_mine else 0.0
 
     def receive(self) -> Received | None:
-        received = self._held.popleft() if self._held else self._receive_next()
+        received: Received | None
+        if self._held:
+            received, self._arrived_at = self._held.popleft()
+            self.is_drained = False
+        else:
+            received, self._arrived_at = self._receive_next(), None
         self.is_congested = received is not None and received[2].site == MARKED
         if received is None or not self.is_congested:
             return received
@@ -190,7 +189,7 @@ class UdpTransport:
         came = len(first[0]) - size + sum(len(data) for data, _, _ in others)
         self.counters.received_batches += came > 0
         self.counters.received_bytes += came
-        self._held.extend(mine for other in others if (mine := self._take(*other)) is not None)
+        self._held.extend((mine, None) for other in others if (mine := self._take(*other)) is not None)
         self.is_drained = is_drained and not self._held
         return first
 
@@ -205,22 +204,15 @@ class UdpTransport:
             except OSError:
                 self.counters.receive_errors += 1
                 return None
-            size = length or 1
-            pktinfo = b""
-            is_marked = False
-            for level, kind, data in ancillary:
-                if kind == UDP_GRO and level == SOL_UDP:
-                    size = _INT.unpack(data)[0]
-                elif kind in CLASS_KINDS:
-                    is_marked = has_mark(data)
-                else:
-                    pktinfo = data
             self.counters.received_batches += 1
             self.counters.received_bytes += length
-            source = self._sources.get((address, pktinfo)) or self._remember_source(address, pktinfo)
-            if source is None:
+            told = self._told.get((address, *ancillary)) or self._sources.understand(address, ancillary)
+            if told is None:
                 return None
-            mine = self._take(view[:length], size, marked(source) if is_marked else source)
+            source, size = told
+            if length <= (size or length) and view[0] < QUIC_BYTES:
+                return view[:length], size or length or 1, source
+            mine = self._take(view[:length], size or length or 1, source)
             if mine is not None:
                 return mine
         return None
@@ -258,6 +250,8 @@ class UdpTransport:
         pass
 
     def waited_s(self) -> float:
+        if self._arrived_at is not None:
+            return max(time.time() - self._arrived_at, 0.0)
         try:
             seconds, nanoseconds = TIMESPEC.unpack(ioctl(self._socket, SIOCGSTAMPNS, NO_TIMESPEC))
         except OSError:  # nothing arrived yet, or an old kernel
@@ -309,20 +303,8 @@ class UdpTransport:
 
     # -- caches per endpoint --------------------------------------------------------------------------------------------
 
-    def _source_of(self, address: SocketAddress, pktinfo: bytes, is_marked: bool) -> Endpoint | None:
-        """Returns the endpoint that a datagram came from, `marked` if it is; None if it came through the overlay."""
-        known = self._sources.get((address, pktinfo)) or self._remember_source(address, pktinfo)
-        return known if known is None or not is_marked else marked(known)
-
-    def _remember_source(self, address: SocketAddress, pktinfo: bytes) -> Endpoint | None:
-        endpoint = self._from_socket(address, pktinfo)._replace(local_port=self._bound.port)
-        if self._underlay.came_through_overlay(endpoint.host, arrival_interface(pktinfo)):
-            self.counters.inside_dropped += 1
-            return None
-        if len(self._sources) >= ENDPOINTS_REMEMBERED:
-            del self._sources[next(iter(self._sources))]
-        self._sources[address, pktinfo] = endpoint
-        return endpoint
+    def _drop_inside(self) -> None:
+        self.counters.inside_dropped += 1
 
     def _remember_route(self, endpoint: Endpoint, traffic_class: int) -> UdpRoute | None:
         if len(self._routes) >= ENDPOINTS_REMEMBERED:

@@ -12,7 +12,7 @@ from typing import Final
 
 from mycelium.errors import DecodeError, DeviceError
 from mycelium.limits import BYTES_PER_BATCH, PACKETS_PER_BATCH
-from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_MASK, SUPER_UDP, Delivery, PacketBatch
+from mycelium.packet.batch import SUPER_MASK, SUPER_UDP, Delivery, PacketBatch
 from mycelium.packet.ipv6 import HEADER_BYTES as IPV6_HEADER_BYTES
 from mycelium.packet.ipv6 import NEXT_HEADER, UDP, UDP_HEADER_BYTES, Buffer
 from mycelium.packet.offload import split
@@ -23,7 +23,7 @@ from mycelium.tun.device import TunHandle, create_device
 from mycelium.tun.udp_run import HEADER as RUN_HEADER
 from mycelium.tun.udp_run import HEADERS_BYTES as RUN_HEADERS_BYTES
 from mycelium.tun.udp_run import UdpRun
-from mycelium.tun.virtio import HEADER_BYTES, header_of, item_of, partial_checksum_header
+from mycelium.tun.virtio import HEADER_BYTES, OTHER_SINGLE, SINGLES, header_of, item_of, partial_checksum_header
 from mycelium.wire.train import ITEM_HEADER_BYTES
 
 _NAME_BYTES: Final = 15
@@ -31,7 +31,6 @@ _TUNSETOFFLOAD: Final = 0x4004_54D0  # linux/if_tun.h
 _TUNGETIFF: Final = 0x8004_54D2
 _IFREQ_BYTES: Final = 40
 _OFFLOAD_CHECKSUM_AND_TCP: Final = 0x01 | 0x02 | 0x04 | 0x08  # CSUM, TSO4, TSO6, TSO_ECN
-_SINGLE_UDP: Final = PARTIAL_CHECKSUM, 0  # item flags and segment size
 _OFFLOAD_UDP: Final = 0x20 | 0x40  # USO4, USO6: Linux 6.2
 
 
@@ -116,7 +115,8 @@ class LinuxTun:
         """Reads waiting packets into the buffer of `batch`; see TunDevice."""
         slots, run, counters = batch.slots, self._run, self.counters
         slots.clear()
-        run.restart()
+        if run.has_begun:
+            run.restart()
         is_alone = self._silence.ends(is_drained=self.is_drained, now=monotonic())
         self.is_drained = self._silence.is_over
         try:
@@ -156,17 +156,19 @@ class LinuxTun:
             if size < IPV6_HEADER_BYTES or buffer[start] >> 4 != 6:
                 counters.not_ipv6 += 1
                 continue
-            is_single_udp = header == RUN_HEADER and buffer[start + NEXT_HEADER] == UDP
-            try:
-                flags, segment_size = _SINGLE_UDP if is_single_udp else item_of(header, buffer[start : start + size])
-            except DecodeError:
-                counters.malformed += 1
-                continue
+            protocol, segment_size = buffer[start + NEXT_HEADER], 0
+            usual, flags = SINGLES.get(protocol, OTHER_SINGLE)
+            if header != usual:
+                try:
+                    flags, segment_size = item_of(header, buffer[start : start + size])
+                except DecodeError:
+                    counters.malformed += 1
+                    continue
             position = start + size
             slots.append((start, position, flags, segment_size))
             if position >= BYTES_PER_BATCH:
                 break
-            if is_single_udp:
+            if protocol == UDP and header == RUN_HEADER:
                 run.begin(buffer, start, position)
 
     def write(self, deliveries: Sequence[Delivery]) -> None:

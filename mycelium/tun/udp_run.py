@@ -38,13 +38,14 @@ class UdpRun:
     to, equals `head`.
     """
 
-    __slots__ = ("_buffer", "_misses", "_most", "_start", "head", "joined", "next_head", "room", "size")
+    __slots__ = ("_buffer", "_misses", "_most", "_start", "has_begun", "head", "joined", "next_head", "room", "size")
 
     def __init__(self) -> None:
         self._buffer = memoryview(b"")
-        self._misses = 0
+        self._misses = MISSES_PER_BATCH - 1
         self._most = 0
         self._start = 0
+        self.has_begun = False  # whether the batch has had a packet that might begin a run
         self.head = b""
         self.joined = 0  # packets of the batch beyond the first of each run
         self.next_head = bytearray(HEADERS_BYTES)
@@ -52,12 +53,14 @@ class UdpRun:
         self.size = 0
 
     def restart(self) -> None:
-        """Called before each batch."""
+        """Called before the next batch once a packet `has_begun` a run, or might have."""
         self._misses = 0 if self.joined else MISSES_PER_BATCH - 1
         self.room = self.joined = 0
+        self.has_begun = False
 
     def begin(self, buffer: memoryview, start: int, end: int) -> None:
         """Begins a run with the packet at `start`, which came with `HEADER`, if its lengths are true."""
+        self.has_begun = True
         size = end - start
         lengths = size - HEADER_BYTES
         if size <= HEADERS_BYTES or _LENGTHS.unpack_from(buffer, start) != (lengths, lengths):

@@ -10,7 +10,7 @@ from typing import Final
 from mycelium.errors import DecodeError
 from mycelium.packet import ipv6
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_CWR, SUPER_MASK, SUPER_TCP, SUPER_UDP
-from mycelium.packet.ipv6 import CHECKSUM_OFFSET, is_ipv6, upper_layer
+from mycelium.packet.ipv6 import CHECKSUM_OFFSET, TCP, UDP, is_ipv6, upper_layer
 from mycelium.packet.offload import (
     SUPER_PROTOCOL,
     TCP_CWR,
@@ -92,3 +92,10 @@ def super_header(kind: int, offset: int, payload: int, segment_size: int, *, is_
     gso_type = _GSO_OF_SUPER[kind] | (GSO_ECN if is_cwr else 0)
     field = CHECKSUM_OFFSET[SUPER_PROTOCOL[kind]]
     return HEADER.pack(NEEDS_CHECKSUM, gso_type, payload, segment_size, offset, field)
+
+
+# by protocol: the header with which the kernel passes a single packet as a rule, and its item flags
+SINGLES: Final = {
+    protocol: (partial_checksum_header(protocol, ipv6.HEADER_BYTES), PARTIAL_CHECKSUM) for protocol in (TCP, UDP)
+}
+OTHER_SINGLE: Final = PLAIN, 0

@@ -346,9 +346,10 @@ def test_one_source_is_one_endpoint_object(pair: tuple[UdpTransport, UdpTranspor
 def test_made_up_sources_and_destinations_fill_no_memory(pair: tuple[UdpTransport, UdpTransport]) -> None:
     one, two = pair
     for index in range(ENDPOINTS_REMEMBERED + 10):
-        two._source_of(("::1", index, 0, 0), b"", False)
+        two._sources.understand(("::1", index, 0, 0), [])
         one.send(Endpoint("udp", "::1", 9, 0, b"")._replace(scope=index), [], 1_200)
     assert len(two._sources) <= ENDPOINTS_REMEMBERED
+    assert len(two._told) <= ENDPOINTS_REMEMBERED
     assert len(one._routes) <= ENDPOINTS_REMEMBERED
     route = one._remember_route(at(two, "::1"), 0)
     assert route is not None

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from mycelium.errors import DecodeError
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_CWR, SUPER_TCP, SUPER_UDP
 from mycelium.packet.ipv6 import TCP, UDP, has_valid_checksum
-from mycelium.tun.virtio import HEADER, PLAIN, header_of, item_of
+from mycelium.tun.virtio import HEADER, OTHER_SINGLE, PLAIN, SINGLES, header_of, item_of
 from tests.packet.packets import ACK, CWR, ipv6_packet, tcp_packet, udp_packet
 
 TCP_FLAGS = SUPER_TCP | PARTIAL_CHECKSUM
@@ -111,3 +111,9 @@ def test_any_item_gets_a_header_that_lies_inside_the_packet_or_none(
         return
     _, _, length, _, start, field = HEADER.unpack(header)
     assert header == PLAIN or max(length, start + field + 2) <= len(packet)
+
+
+@pytest.mark.parametrize("packet", [tcp_packet(b"data"), udp_packet(b"data")])
+def test_usual_headers_of_single_packets_mean_what_they_are_said_to(packet: bytes) -> None:
+    for header, flags in (SINGLES[packet[6]], OTHER_SINGLE):
+        assert item_of(header, memoryview(bytearray(packet))) == (flags, 0)
