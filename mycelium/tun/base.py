@@ -14,6 +14,9 @@ class TunCounters:
 
     packets_read: int = counter("Packets read.")
     bytes_read: int = counter("Bytes read.")
+    acks_left_out: int = counter(
+        "TCP acknowledgements read and left out: a later one that was read with them says it again."
+    )
     packets_written: int = counter("Packets written, before runs are merged.")
     bytes_written: int = counter("Bytes written.")
     writes: int = counter("System calls that wrote.")

@@ -17,6 +17,7 @@ from mycelium.packet.ipv6 import HEADER_BYTES as IPV6_HEADER_BYTES
 from mycelium.packet.ipv6 import NEXT_HEADER, UDP, UDP_HEADER_BYTES, Buffer
 from mycelium.packet.offload import split
 from mycelium.timing import Silence
+from mycelium.tun.ack_filter import ACK_BYTES, NO_SLOT, AckFilter
 from mycelium.tun.base import TunCounters
 from mycelium.tun.coalesce import coalesce
 from mycelium.tun.device import TunHandle, create_device
@@ -41,6 +42,7 @@ class LinuxTun:
     """
 
     __slots__ = (
+        "_acks",
         "_asked_for",
         "_fd",
         "_handle",
@@ -57,6 +59,7 @@ class LinuxTun:
         self.counters = TunCounters()
         self._asked_for = name, udp_super_packets
         self._header = bytearray(HEADER_BYTES)
+        self._acks = AckFilter()
         self._run = UdpRun()
         self._silence = Silence()
         self.is_drained = False
@@ -115,6 +118,7 @@ class LinuxTun:
         """Reads waiting packets into the buffer of `batch`; see TunDevice."""
         slots, run, counters = batch.slots, self._run, self.counters
         slots.clear()
+        self._acks.next_slot = NO_SLOT
         if run.has_begun:
             run.restart()
         is_alone = self._silence.ends(is_drained=self.is_drained, now=monotonic())
@@ -135,7 +139,7 @@ class LinuxTun:
     def _fill(self, batch: PacketBatch, most: int) -> None:
         """Reads at most so many packets, until OSError; the last run stays open."""
         buffer, slots, header, run, counters = batch.buffer, batch.slots, self._header, self._run, self.counters
-        read, device, next_head = os.readv, self._fd, run.next_head
+        read, device, next_head, acks = os.readv, self._fd, run.next_head, self._acks
         position = 0
         for _ in range(most):
             start = position + ITEM_HEADER_BYTES
@@ -164,6 +168,9 @@ class LinuxTun:
                 except DecodeError:
                     counters.malformed += 1
                     continue
+            if size == ACK_BYTES and most > 1 and acks.replaces(buffer, start, flags, slots):
+                counters.acks_left_out += 1
+                continue
             position = start + size
             slots.append((start, position, flags, segment_size))
             if position >= BYTES_PER_BATCH:
