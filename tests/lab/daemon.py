@@ -16,8 +16,8 @@ from mycelium.admin.keyfile import create_identity
 from mycelium.api.client import UnixConnection
 from mycelium.identity import SEED_BYTES, blake2b
 from tests.lab.namespaces import LabHost
-from tests.lab.process import cpu_seconds, rss_bytes
-from tests.lab.waiting import wait_until
+from tests.lab.process import cpu_seconds, description, rss_bytes
+from tests.lab.waiting import PATIENCE_S, wait_until
 
 PROGRAM: Final = Path(sys.executable).with_name("mycelium")
 PORT: Final = 9651
@@ -88,7 +88,8 @@ class LabDaemon:
 
     def start(self) -> None:
         """Starts the process and returns at once; `wait_ready` waits for it."""
-        environment = {**os.environ, "XDG_CONFIG_HOME": str(self.key_file.parent / "no-config")}
+        own = {"XDG_CONFIG_HOME": str(self.key_file.parent / "no-config"), "PYTHONFAULTHANDLER": "1"}
+        environment = {**os.environ, **own}
         with self.log_file.open("a") as log:
             self._process = self.host.start(*self.arguments(), stdout=log, stderr=subprocess.STDOUT, env=environment)
 
@@ -101,7 +102,17 @@ class LabDaemon:
                 return bool(self.get("admin"))
             return False
 
-        wait_until(answers, seconds, f"{self.name} answers")
+        wait_until(answers, seconds, lambda: f"{self.name} answers; {self.last_words()}")
+
+    def last_words(self) -> str:
+        """Aborts the process, which does not do as it should, and returns what it did: in the kernel, and in Python."""
+        assert self._process is not None, f"{self.name} does not run"
+        told = description(self.pid)
+        self._process.send_signal(signal.SIGABRT)  # upon which Python writes the stacks of all threads
+        self._process.send_signal(signal.SIGCONT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(PATIENCE_S)
+        return f"{told}\nits log:\n{self.log_tail()}"
 
     def stop(self, sign: signal.Signals = signal.SIGTERM, seconds: float = STOP_SECONDS) -> int:
         """Ends the daemon with a signal and returns its exit status."""

@@ -1,6 +1,7 @@
 """What a process has used, as /proc tells."""
 
 import os
+import time
 from pathlib import Path
 
 
@@ -13,3 +14,29 @@ def cpu_seconds(pid: int) -> float:
 def rss_bytes(pid: int) -> int:
     """Returns the memory that a process holds."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def description(pid: int) -> str:
+    """Returns what a process is doing: its command and its processor time, and where each thread stands in the kernel.
+
+    What it is too late for, as the process or a thread has ended, or what is not allowed, is left out.
+    """
+    place = Path(f"/proc/{pid}")
+    command = _read(place / "cmdline").replace("\0", " ").strip()
+    lines = [f"process {pid}: {command or 'ended'}"]
+    fields = _read(place / "stat").rpartition(")")[2].split()
+    if fields:
+        age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        lines.append(f"started {age_s:.1f} s ago, {cpu_seconds(pid):.2f} s of processor time")
+    for thread in sorted(place.glob("task/*")):
+        name, state = _read(thread / "comm").strip(), _read(thread / "stat").rpartition(")")[2][1:2]
+        calls = " < ".join(line.split()[-1] for line in _read(thread / "stack").splitlines())
+        lines.append(f"thread {thread.name} ({name}), state {state}: {calls or 'not in the kernel'}")
+    return "\n".join(lines)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

@@ -52,3 +52,19 @@ def test_one_that_ends_on_its_own_is_a_complaint(tmp_path: Path) -> None:
         with pytest.raises(AssertionError, match="a ended on its own"):
             daemon.wait_ready()
         assert daemon.complaint().startswith("a ended on its own with status")
+
+
+@pytest.mark.netns
+def test_one_that_does_not_answer_in_time_tells_what_it_does(tmp_path: Path) -> None:
+    with Lab() as lab:
+        [host] = lab.add_hosts(["a"])
+        daemon = LabDaemon(host, tmp_path, options=["--no-tun"])
+        daemon.start()
+        daemon.wait_ready()
+        daemon.freeze()
+        daemon.api_socket.unlink()
+        with pytest.raises(AssertionError, match=r"not within 0\.1 s: a answers; process") as failure:
+            daemon.wait_ready(0.1)
+        for told in ("--no-tun", "state T: ", "Fatal Python error: Aborted", "mycelium/daemon/daemon.py"):
+            assert told in str(failure.value)
+        assert not daemon.is_running

@@ -1,9 +1,11 @@
 """What /proc tells of a process."""
 
 import os
+import subprocess
 import time
 
-from tests.lab.process import cpu_seconds, rss_bytes
+from tests.lab.process import cpu_seconds, description, rss_bytes
+from tests.lab.waiting import PATIENCE_S, wait_until
 
 
 def test_a_process_that_works_uses_processor_time() -> None:
@@ -16,3 +18,13 @@ def test_a_process_that_works_uses_processor_time() -> None:
 
 def test_memory_is_counted_in_bytes() -> None:
     assert 5 << 20 < rss_bytes(os.getpid()) < 5 << 30
+
+
+def test_what_a_process_is_doing_is_told() -> None:
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        wait_until(lambda: "nanosleep" in description(process.pid), PATIENCE_S, lambda: description(process.pid))
+        told = description(process.pid)
+        process.kill()
+    assert f"process {process.pid}: sleep 1000\nstarted" in told
+    assert f"thread {process.pid} (sleep), state S: " in told
+    assert description(process.pid) == f"process {process.pid}: ended"

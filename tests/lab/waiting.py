@@ -9,6 +9,7 @@ T = TypeVar("T")
 POLL_SECONDS: Final = 0.02
 # What a test waits for takes a moment; a machine that others use may take its time, and a test that passes waits no longer.
 PATIENCE_S: Final = 30.0
+STOPPED_S: Final = 1.0  # a sleep that lasts longer by this much says that nothing ran meanwhile, nor what is awaited
 
 
 def wait_until(
@@ -16,7 +17,8 @@ def wait_until(
 ) -> T:
     """Calls `condition` every `every_s` until it returns something true and returns that; AssertionError after `seconds`.
 
-    `what` names what is awaited, or tells what is missing when the time is over.
+    `what` names what is awaited, or tells what is missing when the time is over. A time in which the whole machine stood still,
+    as a virtual one does, or a container whose processes are frozen, does not count.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -25,7 +27,11 @@ def wait_until(
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds:g} s: {what if isinstance(what, str) else what()}")
+        begin = time.monotonic()
         time.sleep(every_s)
+        stopped_s = time.monotonic() - begin - every_s
+        if stopped_s > STOPPED_S:
+            deadline += stopped_s
 
 
 def wait_steady(read: Callable[[], T], quiet_s: float, seconds: float, what: str | Callable[[], str]) -> T:
