@@ -58,11 +58,13 @@ def folded_bytes(shape: Shape) -> int:
 class Folding:
     """Folds and unfolds the frames of one direction of a link."""
 
-    __slots__ = ("_key", "_moves", "_moves_key", "_words")
+    __slots__ = ("_key", "_length", "_moves", "_moves_key", "_shape", "_words")
 
     def __init__(self) -> None:
+        self._shape: Shape | None = None  # a possible one, of a frame that was unfolded
+        self._length = 0  # bytes of all datagrams of `_shape`
         self._key: tuple[int, int] | None = None  # receiver and room of `_words`
-        self._words = b""
+        self._words = memoryview(b"").cast("Q")
         self._moves_key: tuple[int, int] | None = None  # folded bytes and room of `_moves`
         self._moves: list[tuple[slice, slice]] = []
 
@@ -73,7 +75,7 @@ class Folding:
         count = -(-total // room)
         for moved, holes in self._moves_of(total, room):
             words[moved] = words[holes]
-        words[0::step] = memoryview(self._first_words(receiver, room, 0, count)).cast("Q")
+        words[0::step] = self._first_words(receiver, room, 0, count)
         words[1::step] = memoryview(_SECOND.pack(counter) * count).cast("Q")
         words[2::step] = memoryview(_THIRD.pack(tag << CHUNK_TAG_SHIFT | total, room, pad) * count).cast("Q")
 
@@ -81,11 +83,14 @@ class Folding:
         """Returns the counter and the sealed frame, inside `burst`, if that is the run of one whole frame; else None."""
         _, _, counter, total, room, pad = CHUNK_HEAD.unpack_from(burst)
         shape = total & FOLDED_BYTES_MASK, room, pad
+        if shape != self._shape:
+            if not is_possible(shape):
+                return None
+            self._shape, self._length = shape, folded_bytes(shape)
         if (
-            not is_possible(shape)
-            or len(burst) != folded_bytes(shape)
-            or burst.readonly
+            len(burst) != self._length
             or size != room + ROW
+            or burst.readonly
             or not self._has_heads(burst, size, receiver, 0)
         ):
             return None
@@ -108,10 +113,11 @@ class Folding:
         """Tells whether datagrams of `size` bytes have the first one's head, and the offsets from datagram `first` on."""
         words, step = burst.cast("Q"), size // 8
         count = -(-len(burst) // size)
+        last = (count - 1) * step
         return (
-            words[0::step].tobytes() == self._first_words(receiver, size - ROW, first, count)
-            and words[1::step].tobytes() == burst[8:16].tobytes() * count
-            and words[2::step].tobytes() == burst[16:24].tobytes() * count
+            words[::step] == self._first_words(receiver, size - ROW, first, count)
+            and words[step + 1 :: step] == words[1:last:step]  # each like the one before
+            and words[step + 2 :: step] == words[2:last:step]
         )
 
     def straighten(self, block: memoryview, shape: Shape) -> memoryview:
@@ -128,13 +134,14 @@ class Folding:
             self._moves = _moves(total // ROW, room // ROW + 1)
         return self._moves
 
-    def _first_words(self, receiver: int, room: int, first: int, count: int) -> bytes:
+    def _first_words(self, receiver: int, room: int, first: int, count: int) -> memoryview:
         end = first + count
-        if self._key != (receiver, room) or len(self._words) < end * 8:
+        if self._key != (receiver, room) or len(self._words) < end:
             self._key = receiver, room
             offsets = range(0, room * max(end, _HEADS), room)
-            self._words = b"".join(_FIRST.pack(CHUNK_WORD | offset, receiver) for offset in offsets)
-        return self._words[first * 8 : end * 8]
+            heads = b"".join(_FIRST.pack(CHUNK_WORD | offset, receiver) for offset in offsets)
+            self._words = memoryview(heads).cast("Q")
+        return self._words[first:end]
 
 
 def is_possible(shape: Shape) -> bool:

@@ -89,6 +89,8 @@ def test_no_run_is_what_is_cut_in_other_places_belongs_to_others_or_goes_beyond_
         (block[:-1], 1_464, RECEIVER),
         (block, 1_464, RECEIVER + 1),
         (block, 1_440, RECEIVER),
+        (block[: 1_464 + 8], 1_464, RECEIVER),  # ends within a head
+        (block[: 1_464 + 16], 1_464, RECEIVER),
     ):
         assert not folding.is_run(burst, size, receiver)
         assert folding.unfold(burst, size, receiver) is None
