@@ -122,15 +122,9 @@ class Receiving:
         self._next_hop = forwarding.next_hop
         self._is_leaf = is_leaf
         self._onward: dict[bytes, bytes] = {} if is_leaf else forwarding.next_hop  # of trains of other nodes
-        self._links = links
-        self._sessions = sessions
-        self._sending = sending
-        self._relay_errors = relay_errors
-        self._echoes = echoes
-        self._refusals = refusals
-        self._policy = policy
-        self._counters = counters
-        self._outbox = outbox
+        self._links, self._sessions, self._sending = links, sessions, sending
+        self._relay_errors, self._echoes, self._refusals = relay_errors, echoes, refusals
+        self._policy, self._counters, self._outbox = policy, counters, outbox
         self.has_device = True
         self.order = TrainOrder(sessions, self._open_train)
         self.train_handlers: dict[int, TrainHandler] = {}
@@ -143,7 +137,7 @@ class Receiving:
             if own is None:
                 self._counters.trains_malformed += 1
             else:
-                self._receive_train(own, frame[_FRAME_HEADER_BYTES:], neighbour, now=now)
+                self._receive_data(own, frame[_FRAME_HEADER_BYTES:], neighbour, now=now)
             return
         position = run_start = _FRAME_HEADER_BYTES
         length = len(frame)
@@ -238,12 +232,11 @@ class Receiving:
     def _receive_train(
         self, header: TrainHeader, train: memoryview, neighbour: bytes, *, home: bytes = b"", now: float
     ) -> None:
-        hop_limit, _, kind, _, _, index, counter, _, source = header
-        if kind == DATA and source not in self.order.by_peer:
-            self._open_train(hop_limit, index, counter, source, train, now=now)
-        elif kind == DATA:
-            self.order.take(hop_limit, index, counter, source, train, neighbour, now=now)
-        elif kind == SESSION_REQUEST:
+        _, _, kind, _, _, index, counter, _, source = header
+        if kind == DATA:
+            self._receive_data(header, train, neighbour, now=now)
+            return
+        if kind == SESSION_REQUEST:
             body = train[TRAIN_HEADER_BYTES:]
             self._sessions.receive_request(source, counter, body, neighbour=neighbour, home=home, now=now)
         elif kind == SESSION_REPLY:
@@ -260,6 +253,16 @@ class Receiving:
             handler(source, train[TRAIN_HEADER_BYTES:], neighbour=neighbour, home=home, now=now)
         else:
             self._counters.trains_malformed += 1
+        if self._sessions.ready:
+            self.release_ready(now=now)
+
+    def _receive_data(self, header: TrainHeader, train: memoryview, neighbour: bytes, *, now: float) -> None:
+        """Takes a data train, or an unsealed one."""
+        hop_limit, _, _, _, _, index, counter, _, source = header
+        if source in self.order.by_peer:
+            self.order.take(hop_limit, index, counter, source, train, neighbour, now=now)
+        else:
+            self._open_train(hop_limit, index, counter, source, train, now=now)
         if self._sessions.ready:
             self.release_ready(now=now)
 

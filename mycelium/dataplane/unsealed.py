@@ -13,7 +13,6 @@ from mycelium.session.session import QUOTED_BYTES, Session, SessionKeypair
 from mycelium.wire.frame import FRAME_HEADER
 from mycelium.wire.frame import UNSEALED as UNSEALED_FRAME
 from mycelium.wire.train import (
-    DATA,
     ITEM_HEADER_BYTES,
     LENGTH_MASK,
     TRAIN_HEADER,
@@ -26,6 +25,7 @@ CLASS_SHIFT: Final = 20  # of the traffic class in the first word of a packet
 CLASS_MASK: Final = 0xFF
 NOT_SEEN: Final = b""  # as the tag of a train that no relay can have seen
 
+_HEADERS_BYTES: Final = FRAME_HEADER.size + TRAIN_HEADER_BYTES
 _PACKET: Final = HEADROOM + ITEM_HEADER_BYTES  # where the first one is
 
 # of packets in a row that share a train: version and traffic class, hop limit, destination
@@ -63,15 +63,11 @@ def send_unsealed(
 
 
 def unsealed_header(frame: memoryview, neighbour: bytes, own_address: bytes) -> TrainHeader | None:
-    """Returns the header of the train in an unsealed frame, as that of a data train.
-
-    None unless the frame is one unsealed train of the neighbour for this node.
-    """
-    body_bytes = len(frame) - FRAME_HEADER.size - TRAIN_HEADER_BYTES
+    """Returns the header of the train in an unsealed frame; None unless that is one of the neighbour's for this node."""
+    body_bytes = len(frame) - _HEADERS_BYTES
     if body_bytes < 0:
         return None
     header: TrainHeader = TRAIN_HEADER.unpack_from(frame, FRAME_HEADER.size)
-    is_whole = header[4] & LENGTH_MASK == body_bytes
-    if not is_whole or (header[2], *header[7:]) != (UNSEALED, own_address, neighbour):
-        return None
-    return (*header[:2], DATA, *header[3:])
+    _, _, kind, _, word, _, _, destination, source = header
+    is_ours = destination == own_address and source == neighbour and kind == UNSEALED
+    return header if is_ours and word & LENGTH_MASK == body_bytes else None

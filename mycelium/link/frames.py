@@ -95,8 +95,7 @@ class Frames:
         self.takes_unsealed = False  # whether the neighbour does: older versions do not
         self.counters = counters
         self.due_at = inf  # the deadline of the link that `arm` was told last; the true one is never earlier
-        self._arm = arm
-        self._owner = owner
+        self._arm, self._owner = arm, owner
         self._outbox = outbox
         self._transmits = outbox.transmits
         self._path_by_endpoint = paths.by_endpoint
@@ -281,7 +280,8 @@ class Frames:
                 else:
                     self._receive_odd(endpoint, datagram, frames, now=now)
             return
-        if not self.paths.is_validated(endpoint):
+        path = self._path_by_endpoint.get(endpoint)
+        if path is None or not path.is_validated:
             for start in range(0, len(burst), segment_size):
                 self._receive_odd(endpoint, burst[start : start + segment_size], frames, now=now)
             return
@@ -340,16 +340,16 @@ class Frames:
         endpoint: Endpoint,
         counter: int,
         head: memoryview | bytes,
-        sealed: memoryview | bytes,
+        sealed: memoryview,
         frames: list[memoryview],
         *,
         now: float,
     ) -> None:
-        """Opens a frame. A data frame is added to `frames`, unless it must wait; any other kind is handed to the owner."""
+        """Opens a frame where it lies. A data frame is added to `frames`, unless it must wait; another is the owner's."""
         if len(sealed) < FRAME_HEADER_BYTES + TAG_BYTES:
             self.counters.frames_malformed += 1
             return
-        plain = self._outbox.take(len(sealed) - TAG_BYTES)
+        plain = self._outbox.take(len(sealed) - TAG_BYTES) if sealed.readonly else sealed[:-TAG_BYTES]
         if not keypair.opening.open_into(counter, sealed, head, plain):
             self.counters.frames_not_opened += 1
             return

@@ -32,7 +32,7 @@ _HEAD: Final = struct.Struct("!I20s")  # type << 24 | offset, and what is the sa
 _RECEIVER: Final = struct.Struct("!I16x")
 _TAGGED: Final = slice(16, 20)  # where a chunk has its tag
 
-Frame = tuple[int, bytes | memoryview]  # counter, the sealed frame
+Frame = tuple[int, memoryview]  # counter, the sealed frame
 
 
 class PartialFrame:

@@ -13,7 +13,9 @@ from mycelium.limits import SEGMENTS_PER_SUPER_PACKET
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_CWR, SUPER_MASK, SUPER_TCP, SUPER_UDP
 from mycelium.packet.ipv6 import (
     CHECKSUM_OFFSET,
+    EXTENSIONS,
     HEADER_BYTES,
+    NEXT_HEADER,
     PAYLOAD_LENGTH,
     TCP,
     TCP_HEADER_BYTES,
@@ -54,9 +56,11 @@ def transport_layout(packet: Buffer) -> tuple[int, int, int]:
     Raises DecodeError for other protocols and for a length that disagrees with the packet.
     """
     size = len(packet)
-    if not is_ipv6(packet) or _word(packet, PAYLOAD_LENGTH) != size - HEADER_BYTES:
+    if not is_ipv6(packet) or packet[PAYLOAD_LENGTH] << 8 | packet[PAYLOAD_LENGTH + 1] != size - HEADER_BYTES:
         raise DecodeError("IPv6 length")
-    protocol, offset = upper_layer(packet)
+    protocol, offset = packet[NEXT_HEADER], HEADER_BYTES
+    if protocol in EXTENSIONS:
+        protocol, offset = upper_layer(packet)
     header_bytes = 0
     if protocol == TCP and offset + TCP_HEADER_BYTES <= size:
         header_bytes = packet[offset + TCP_DATA_OFFSET] >> 4 << 2

@@ -97,6 +97,20 @@ def test_a_copy_and_a_forgery_are_counted_and_have_no_effect(lab: LinkLab) -> No
     assert [path.endpoint.host for path in lab.link("b").paths] == ["a"]
 
 
+@pytest.mark.parametrize("length", [500, 62_000])
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_frame_is_opened_where_it_lies_unless_that_must_be_kept(lab: LinkLab, length: int, *, kept: bool) -> None:
+    lab.sent.clear()
+    lab.send("a", bytes(length))
+    sent = datagrams(lab, "a")
+    burst = memoryview(b"".join(sent) if kept else bytearray().join(sent))
+    before, index, segment_size = bytes(burst), int.from_bytes(burst[4:8], "big"), len(sent[0])
+    [frame] = lab.link("b").receive(index, endpoint("a"), burst, segment_size, waited_s=0.0, now=lab.now)
+    assert bytes(frame[-length:]) == bytes(length)
+    assert (frame.obj is burst.obj) is not kept
+    assert not kept or burst == before
+
+
 def test_a_burst_may_hold_frames_under_several_keypairs_and_garbage(lab: LinkLab) -> None:
     length = SEALED_OVERHEAD + TRAIN_HEADER_BYTES + 8
     lab.run(SIMULTANEOUS_S)  # a handshake sooner would count as simultaneous, and might not be the one preferred

@@ -11,6 +11,7 @@ from mycelium.link import reassembly
 from mycelium.link.counters import LinkCounters
 from mycelium.link.fold import FOLDED_CEILING, ROW, UNFOLDED, Folding, Shape, folded_bytes, shape_of
 from mycelium.link.reassembly import PartialBudget, Reassembly
+from mycelium.packet.ipv6 import Buffer
 from mycelium.wire.datagram import CHUNK_HEAD, CHUNK_WORD, FRAME_HEAD, FRAME_WORD
 from tests.support.examples import examples
 
@@ -252,12 +253,12 @@ def make_reassembly(budget: PartialBudget | None = None) -> Reassembly:
     return Reassembly(RECEIVER, lambda _: True, no_tag, budget or PartialBudget(), LinkCounters())
 
 
-def sealed_frame(seed: int, length: int) -> bytes:
-    return random.Random(seed).randbytes(length)
+def sealed_frame(seed: int, length: int) -> memoryview:
+    return memoryview(random.Random(seed).randbytes(length))
 
 
 def chunks(
-    counter: int, sealed: bytes, *, receiver: int = RECEIVER, payload: int = PAYLOAD, folded_for: int = SEGMENT
+    counter: int, sealed: Buffer, *, receiver: int = RECEIVER, payload: int = PAYLOAD, folded_for: int = SEGMENT
 ) -> list[bytes]:
     body, shape = folded(sealed, folded_for)
     return [
@@ -266,7 +267,7 @@ def chunks(
     ]
 
 
-def folded(sealed: bytes, size: int) -> tuple[bytes, Shape]:
+def folded(sealed: Buffer, size: int) -> tuple[bytes, Shape]:
     shape = shape_of(len(sealed), size)
     block = memoryview(bytearray(folded_bytes(shape)))
     block[ROW : ROW + len(sealed)] = sealed
