@@ -53,7 +53,7 @@ from mycelium.daemon.process import LoopLag
 from mycelium.daemon.proxied import ProxiedPeers
 from mycelium.daemon.reload import Configuration
 from mycelium.daemon.service_manager import ServiceManager
-from mycelium.daemon.spare_memory import SpareMemory
+from mycelium.daemon.spare_memory import SpareMemory, forget_files
 from mycelium.daemon.stop import Stopped, end_soon, on_stop, raise_stopped
 from mycelium.daemon.tun_keeper import NodePassage, TunKeeper
 from mycelium.endpoint import Endpoint
@@ -176,6 +176,7 @@ class Daemon:
             self._tasks.create_task(tell_what_is_held_back())
             gc.collect()
             gc.freeze()  # what is alive now stays: the collector need not walk it again
+            forget_files()
             spare = SpareMemory(collapse_memory(), used_s=process_time())
             self._tasks.create_task(spare.run())
             self._manager.ready()

@@ -1,14 +1,18 @@
-"""What a flood leaves behind goes back to the system once it is over.
+"""What a start or a flood leaves behind goes back to the system once it is over.
 
-Frames that wait are freed in between what stays, so the C library keeps their pages. It is asked to give them back
-(malloc_trim(3)) while nobody waits for it. That splits the huge pages in which something was free, so they are made anew.
-Both may take longer than neighbours wait for an answer, so the event loop goes on meanwhile.
+A start touches pages of programs and libraries that nothing needs later. Frames that wait in a flood are freed in between what
+stays, so the C library keeps their pages. It is asked to give them back (malloc_trim(3)) while nobody waits for it. That splits
+the huge pages in which something was free, so they are made anew. Both may take longer than neighbours wait for an answer, so
+the event loop goes on meanwhile.
 """
 
 import asyncio
 import contextlib
 import ctypes
+import re
 from collections.abc import Sequence
+from mmap import MADV_DONTNEED
+from pathlib import Path
 from time import process_time
 from typing import Final
 
@@ -19,6 +23,29 @@ LOOK_EVERY_S: Final = 20.0
 # Shares of a processor: a second of flood takes more than the one, a node at rest, or with little to do, less than the other.
 FLOODED: Final = 0.05
 QUIET: Final = 0.02
+
+_AREAS: Final = re.compile(r"^(?=[0-9a-f]+-[0-9a-f]+ )", re.MULTILINE)
+_OF_FILE: Final = re.compile(
+    r"([0-9a-f]+)-([0-9a-f]+) r-.p [0-9a-f]+ \S+ [1-9]\d* .*^Anonymous: +0 kB$", re.MULTILINE | re.DOTALL
+)
+
+_madvise = ctypes.CDLL(None).madvise
+_madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+
+
+def forget_files(smaps: Path = Path("/proc/self/smaps")) -> None:
+    """Gives back the pages of programs and libraries; those needed again come from the system's cache as they were.
+
+    An area with a page of this process's own stays: relocated data, or what a debugger has written.
+    """
+    try:
+        text = smaps.read_text()
+    except OSError:
+        return
+    for area in map(_OF_FILE.match, _AREAS.split(text)):
+        if area is not None:
+            start = int(area[1], 16)
+            _madvise(start, int(area[2], 16) - start, MADV_DONTNEED)
 
 
 class SpareMemory:

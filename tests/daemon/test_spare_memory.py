@@ -1,15 +1,17 @@
-"""Memory of a flood that goes back once it is over: when, and that it does."""
+"""Memory of a start, or of a flood, that goes back once it is over: which, when, and that it does."""
 
 import asyncio
 import ctypes
 import os
 import threading
+from mmap import MADV_DONTNEED, MAP_PRIVATE, PROT_READ, mmap
+from pathlib import Path
 
 import pytest
 
 from mycelium.daemon import spare_memory
 from mycelium.daemon.process import resident_bytes
-from mycelium.daemon.spare_memory import FLOODED, LOOK_EVERY_S, QUIET, SpareMemory
+from mycelium.daemon.spare_memory import FLOODED, LOOK_EVERY_S, QUIET, SpareMemory, forget_files
 from mycelium.huge_pages import Area
 
 FLOOD_S, LITTLE_S, REST_S = (share * LOOK_EVERY_S for share in (1.1 * FLOODED, (FLOODED + QUIET) / 2, 0.9 * QUIET))
@@ -64,3 +66,43 @@ def test_the_event_loop_does_not_wait_for_it(monkeypatch: pytest.MonkeyPatch) ->
     asyncio.run(asyncio.wait_for(spare.run(), 60))
     assert len(threads) == 1
     assert threads[0] is not threading.current_thread()
+
+
+AREAS = """\
+00400000-00402000 r-xp 00001000 fe:00 9                                  /usr/bin/program
+Rss:                   8 kB
+Anonymous:             0 kB
+00402000-00403000 r-xp 00001000 fe:00 9                                  /usr/bin/with a breakpoint
+Anonymous:             4 kB
+00403000-00404000 r--p 00000000 fe:00 8                                  /usr/lib/library.so (deleted)
+Anonymous:             0 kB
+00404000-00405000 r--p 00004000 fe:00 8                                  /usr/lib/relocated.so
+Anonymous:             4 kB
+00405000-00406000 rw-p 00005000 fe:00 8                                  /usr/lib/library.so
+Anonymous:             0 kB
+00406000-00407000 r--s 00005000 fe:00 8                                  /usr/lib/shared
+Anonymous:             0 kB
+00407000-00408000 r-xp 00000000 00:00 0                                  [vdso]
+Anonymous:             0 kB
+"""
+
+
+def test_what_a_process_has_not_changed_of_files_is_given_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[tuple[int, int, int]] = []
+    monkeypatch.setattr(spare_memory, "_madvise", lambda *area: asked.append(area))
+    (tmp_path / "smaps").write_text(AREAS)
+    forget_files(tmp_path / "smaps")
+    assert asked == [(0x400000, 0x2000, MADV_DONTNEED), (0x403000, 0x1000, MADV_DONTNEED)]
+    forget_files(tmp_path / "nothing")
+    assert len(asked) == 2
+
+
+def test_files_are_as_they_were_once_they_were_given_back(tmp_path: Path) -> None:
+    file, size = tmp_path / "file", 40_000_000
+    file.write_bytes(content := os.urandom(1_000) * (size // 1_000))
+    with file.open("rb") as opened, mmap(opened.fileno(), size, flags=MAP_PRIVATE, prot=PROT_READ) as mapped:
+        assert mapped[:] == content
+        full = resident_bytes()
+        forget_files()
+        assert full - resident_bytes() > size // 2
+        assert mapped[:] == content
