@@ -102,8 +102,7 @@ class Outbox:
 
     def take(self, length: int) -> memoryview:
         """Returns `length` writable bytes that are valid until the outbox is cleared."""
-        start = self._used
-        end = start + length
+        start, end = self._used, self._used + length
         if end > ARENA_BYTES:
             return memoryview(bytearray(length))
         self._used = end

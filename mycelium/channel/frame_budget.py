@@ -171,13 +171,14 @@ class ArrivalReport:
         self._calm_until = -math.inf
         self._calm_every_s = CALM_EVERY_S
 
-    def add(self, counter: int, *, now: float) -> None:
-        """Notes an opened frame."""
+    def add(self, counter: int, *, now: float) -> bool:
+        """Notes an opened frame; tells whether a report must be sent."""
         self.opened += 1
         if counter > self.newest:
             self.newest = counter
             if counter - self.opened > self._missing:
                 self.due_at = min(self.due_at, max(now + REPORT_AFTER_S, self._reported_at + REPORT_EVERY_S))
+        return now >= self.due_at and self.is_due(now=now)
 
     def is_due(self, *, now: float) -> bool:
         """Tells, at or after `due_at`, whether a report must be sent; late frames may have made it unnecessary."""

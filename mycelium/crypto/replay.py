@@ -32,10 +32,10 @@ class ReplayWindow:
 
     def commit(self, counter: int) -> None:
         """Marks a counter that `check` accepted as seen."""
-        skipped = counter - self.newest - 1
-        if skipped >= 0:
-            if skipped:
-                self._forget(self.newest + 1, skipped)
+        expected = self.newest + 1
+        if counter > expected:
+            self._forget(expected, counter - expected)
+        if counter >= expected:
             self.newest = counter
         self._seen[counter & _MASK] = 1
 

@@ -311,10 +311,8 @@ class Receiving:
         self._deliver(session, plain, hop_limit, train[_TRAIN_FLAGS_OFFSET], now=now)
         if not self.has_device and self._outbox.deliveries:
             self._refuse_deliveries(train, session.peer, now=now)
-        report = keys.report
-        report.add(counter, now=now)
-        if report.due_at <= now and report.is_due(now=now):
-            self._sending.report(session, *report.take(now=now), now=now)
+        if keys.report.add(counter, now=now):
+            self._sending.report(session, *keys.report.take(now=now), now=now)
 
     def _deliver(self, session: Session, plain: memoryview, hop_limit: int, flags: int, *, now: float) -> None:
         """Delivers the packets of a train whose sender owns their source and this node their destination."""

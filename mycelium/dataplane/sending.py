@@ -80,6 +80,7 @@ class Sending:
         self._next_hop = forwarding.next_hop
         self._links = links
         self._sessions = sessions
+        self._session_of = sessions.by_peer
         self._ways = ways
         self._lookups = lookups
         self._errors = errors
@@ -109,7 +110,8 @@ class Sending:
         if run_key is not None:
             self._send_run(run_key, batch, first, len(slots), now=now)
         self._counters.packets_sent += len(slots)
-        self.flush(now=now)
+        if self._filled:
+            self.flush(now=now)
 
     def send_queued(self, session: Session, *, now: float) -> None:
         """Sends the packets that waited for the keys of a session."""
@@ -217,43 +219,43 @@ class Sending:
 
     def _send_run(self, key: RunKey, batch: PacketBatch, first: int, stop: int, *, now: float) -> None:
         """Sends the packets of slots[first:stop], which have one destination, hop limit and traffic class."""
-        slots = batch.slots
-        destination = key[2]
-        if destination in self._next_hop:  # the address of a node, even if its /64 belongs to another one
-            node = destination
-        else:
-            node = self._owner.get(subnet_of(destination)) or self._lookups.node_at(destination) or b""
-        link = self._links.get(self._next_hop.get(node, b""))
+        slots, node = batch.slots, key[2]
+        next_hop = self._next_hop.get(node)
+        if next_hop is None:  # else it is the address of a node, even if its /64 belongs to another one
+            node = self._owner.get(subnet_of(node)) or self._lookups.node_at(node) or b""
+            next_hop = self._next_hop.get(node, b"")
+        link = self._links.get(next_hop)
         egress = (link, 0, b"") if link is not None else self._other_egress(node)
         if egress is None:
-            self._look_up(batch, first, stop, destination, now=now)
+            self._look_up(batch, first, stop, key[2], now=now)
             return
-        session = self._sessions.find(node, now=now)
+        session = self._session_of.get(node) or self._sessions.find(node, now=now)
         if session.sending is None:
             self._counters.packets_sent -= stop - first  # counted when they leave the queue
             for start, end, flags, segment_size in slots[first:stop]:
                 self._sessions.enqueue(session, batch.buffer[start:end], flags, segment_size, now=now)
             return
         session.last_used = now
-        departs = self._policy.departs
-        if departs is not None:
-            departs(node, batch.buffer, slots[first:stop], now=now)
-        link = egress[0]
+        if self._policy.departs is not None:
+            self._policy.departs(node, batch.buffer, slots[first:stop], now=now)
         start, end = slots[first][0] - ITEM_HEADER_BYTES, slots[stop - 1][1]
-        of_link = link.frames.budget
-        overhead = FRAME_OVERHEAD if not egress[2] else FRAME_OVERHEAD + WRAPPER_BYTES
-        limit, most = session.budget.limit, of_link.limit - overhead
-        if limit > most:
-            limit = most
-        elif limit < of_link.floor:
-            limit = min(max(limit, of_link.floor - overhead), most)
-        if end - start > limit:
+        is_divisible = stop - first > 1 or slots[first][2] & SUPER_MASK
+        if is_divisible and end - start > (limit := self._limit(egress, session)):
             self._send_in_parts(egress, session, key, batch, slots[first:stop], limit, now=now)
-        elif link.address == node and is_sealed_enough(link.frames, session.sending):
-            send_unsealed(link.frames, session, key, batch, start, end, self._own_address, now=now)
+        elif egress[0].address == node and is_sealed_enough(egress[0].frames, session.sending):
+            send_unsealed(egress[0].frames, session, key, batch, start, end, self._own_address, now=now)
         else:
             bucket = batch.buffer[start + ITEM_HEADER_BYTES + 3]  # low byte of the flow label
             self._seal_train(egress, session, key, batch.buffer[start:end], bucket, now=now)
+
+    def _limit(self, egress: _Egress, session: Session) -> int:
+        """Returns how long a train of several packets may be, without its headers."""
+        of_link = egress[0].frames.budget
+        overhead = FRAME_OVERHEAD if not egress[2] else FRAME_OVERHEAD + WRAPPER_BYTES
+        limit, most = session.budget.limit, of_link.limit - overhead
+        if limit < of_link.floor:
+            limit = max(limit, of_link.floor - overhead)
+        return limit if limit < most else most
 
     def _is_ours(self, source: bytes) -> bool:
         """Tells whether an address outside the own /64 lies in a prefix of this node."""

@@ -49,7 +49,8 @@ def send_unsealed(
     now: float,
 ) -> None:
     """Sends the items in `start` to `end` of a batch, where they lie, to the neighbour; what lies before them is lost."""
-    frames.commit(now=now)  # what was sent before
+    if frames.filled_bytes:
+        frames.commit(now=now)  # what was sent before
     keys = session.sending
     assert keys is not None
     plain, length = batch.with_headroom[start : end + HEADROOM], end - start

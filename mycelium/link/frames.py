@@ -167,11 +167,9 @@ class Frames:
         """
         if path is None:
             path = self.paths.active
-        keypair = self.keypairs.sending
-        sealing = keypair.sealing
+        keypair, is_data = self.keypairs.sending, kind in OF_TRAINS
+        sealing, receiver = keypair.sealing, keypair.remote_index
         counter = sealing.counter
-        receiver = keypair.remote_index
-        is_data = kind in OF_TRAINS
         distance = self._flow_order.distance(counter, plain) if is_data else 0
         FRAME_HEADER.pack_into(plain, 0, kind, path.number, distance, path.newest & MASK_32)
         total, size = len(plain) + TAG_BYTES, path.mtu.size
@@ -231,16 +229,16 @@ class Frames:
         if keypair is None:
             self.counters.frames_not_opened += -(-len(burst) // segment_size)
             return frames
-        self._take_burst(keypair, endpoint, burst, segment_size, frames, now=now)
-        gaps = keypair.gaps
+        if burst[0] == FRAME and len(burst) <= segment_size:
+            self._open_whole(keypair, endpoint, burst, frames, now=now)
+        else:
+            self._take_burst(keypair, endpoint, burst, segment_size, frames, now=now)
         if keypair.reassembly.held_bytes:
-            gaps.started(keypair.reassembly.started(), srtt=self.paths.active.repair_rtt(now=now), now=now)
-        if not gaps.is_clean:
+            started, srtt = keypair.reassembly.started(), self.paths.active.repair_rtt(now=now)
+            keypair.gaps.started(started, srtt=srtt, now=now)
+        if not keypair.gaps.is_clean:
             self._request_repair(keypair, frames, now=now)
-            self.arm(gaps.due_at)
-        path = self._path_by_endpoint.get(endpoint)
-        if path is not None and (path.liveness.ack_due < self.due_at or path.liveness.deadline < self.due_at):
-            self.arm(path.liveness.next_deadline())
+            self.arm(keypair.gaps.due_at)
         return frames
 
     def request_repairs(self, *, now: float) -> list[memoryview]:
@@ -269,9 +267,6 @@ class Frames:
         now: float,
     ) -> None:
         if burst[0] == FRAME:
-            if len(burst) <= segment_size:
-                self._open_whole(keypair, endpoint, burst, frames, now=now)
-                return
             name = burst[_INDEX]
             for start in range(0, len(burst), segment_size):
                 datagram = burst[start : start + segment_size]
@@ -364,9 +359,9 @@ class Frames:
         keypair.last_opened = self.last_heard = now
         if keypair is not self.keypairs.sending or keypair.message_3 is not None:
             self._owner.keypair_heard(keypair, path, now=now)
-        path.liveness.received(wants_ack=is_data, now=now)
-        if ack:
-            path.liveness.acknowledged(ack, now=now)
+        deadline = path.liveness.received(ack=ack, wants_ack=is_data, now=now)
+        if deadline < self.due_at:
+            self.arm(deadline)
         if keypair.marked:
             pass_on_mark(keypair, counter, plain)
         gaps = keypair.gaps

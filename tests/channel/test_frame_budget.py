@@ -221,8 +221,7 @@ def test_calm_after_a_loss_is_reported_soon_then_each_second_for_a_minute() -> N
     reports = []
     for step in range(1, 8_000):
         now = step / 100
-        arrivals.add(step + 1, now=now)
-        if arrivals.is_due(now=now):
+        if arrivals.add(step + 1, now=now):
             reports.append(now)
             arrivals.take(now=now)
 

@@ -151,9 +151,14 @@ class Liveness:
                 self.silent_since = now
                 self.deadline = min(self.deadline, now + self._rtt.pto)
 
-    def received(self, *, wants_ack: bool = False, now: float) -> None:
-        """Notes an opened frame; `wants_ack` when it held data or control messages."""
+    def received(self, *, ack: int = 0, wants_ack: bool = False, now: float) -> float:
+        """Notes an opened frame, with the acknowledgement in it; `wants_ack` when it held data or control messages.
+
+        Returns the next deadline.
+        """
         self.heard_at = now
+        if ack != self._acked:
+            self.acknowledged(ack, now=now)
         if wants_ack:
             self._data_at = now
             if self.role is Role.BUSY and self.deadline > now + QUIET_S:
@@ -162,14 +167,14 @@ class Liveness:
                 # The gap stays below the peer's PTO: otherwise it would probe for what it is about to be told.
                 gap = min(ACK_GAP_S, ANSWER_WITHIN_S + (self._rtt.srtt or 0.0))
                 self.ack_due = max(now + ANSWER_WITHIN_S, self._sent_at + gap)
+        return self.deadline if self.deadline < self.ack_due else self.ack_due
 
     def acknowledged(self, counter_low32: int, *, now: float) -> None:
         """Takes the acknowledgement in an opened frame's header; 0 is none."""
-        if counter_low32 == self._acked or counter_low32 == 0:
+        acked = self._acked
+        if counter_low32 in (acked, 0) or (self._sent - counter_low32) & _LOW_32 >= _HALF:
             return
-        if (self._sent - counter_low32) & _LOW_32 >= _HALF:
-            return
-        if self._acked is not None and (counter_low32 - self._acked) & _LOW_32 >= _HALF:
+        if acked is not None and (counter_low32 - acked) & _LOW_32 >= _HALF:
             return
         self._acked = counter_low32
         self._take_evidence(now=now)
@@ -316,6 +321,12 @@ class Liveness:
         return max((self._rtt.srtt or 0.0) - self._rtt.minimum(now=now), 0.0)
 
     def _take_evidence(self, *, now: float) -> None:
+        is_all_acked = self._acked is not None and (self._acked - self._wanted) & _LOW_32 < _HALF
+        self.silent_since = _INFINITY if is_all_acked else now
+        if self._pending or self._has_other_evidence or self.lost_because is not None:
+            self._end_doubt()
+
+    def _end_doubt(self) -> None:
         was_asked = self._pending > 0
         if was_asked and self.state is not PathState.DEAD:  # probes lost in a cut are no sample of the loss
             self._answered *= 1 - self._pending / REMEMBERED_PROBES
@@ -325,8 +336,6 @@ class Liveness:
         self._overdue = 0
         self.lost_because = None
         self._has_other_evidence = False
-        is_all_acked = self._acked is not None and (self._acked - self._wanted) & _LOW_32 < _HALF
-        self.silent_since = _INFINITY if is_all_acked else now
         if was_asked:
             self.deadline = self._due()  # an idle host must not be woken for an answer that has arrived
 

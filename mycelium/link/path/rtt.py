@@ -42,6 +42,7 @@ class RttEstimator:
         "_round_trips",
         "_sampled_at",
         "jitter",
+        "pto",
         "rttvar",
         "srtt",
         "window_s",
@@ -50,6 +51,8 @@ class RttEstimator:
     def __init__(self) -> None:
         self.srtt: float | None = None  # seconds; None before the first sample
         self.rttvar = 0.0
+        # probe timeout: seconds of silence before a probe; longer than `rto`, since the acknowledgement may be delayed
+        self.pto = INITIAL_RTO_S
         self.jitter = 0.0  # mean difference of successive samples, seconds, on the wire alone
         self.window_s = WINDOW_S
         self._differences = 0
@@ -75,6 +78,7 @@ class RttEstimator:
         if len(self._round_trips) >= SLOW_AMONG_LAST:
             slowest_s = self._slowest_s(now=now)
             self.srtt, self.rttvar = min(self.srtt, slowest_s), min(self.rttvar, slowest_s)
+        self.pto = min(self.srtt + 4 * self.rttvar + GRANULARITY_S, RTO_CEILING_S)
         self._sampled_at = now
         wire_s = rtt_s - waited_s if 0.0 <= waited_s <= rtt_s else rtt_s
         if self._last:
@@ -108,13 +112,6 @@ class RttEstimator:
         if self.srtt is None:
             return INITIAL_RTO_S
         return min(max(self.srtt + max(GRANULARITY_S, 4 * self.rttvar), RTO_FLOOR_S), RTO_CEILING_S)
-
-    @property
-    def pto(self) -> float:
-        """Probe timeout: seconds of silence before a probe; longer than `rto`, since the acknowledgement may be delayed."""
-        if self.srtt is None:
-            return INITIAL_RTO_S
-        return min(self.srtt + 4 * self.rttvar + GRANULARITY_S, RTO_CEILING_S)
 
     @property
     def is_steady(self) -> bool:

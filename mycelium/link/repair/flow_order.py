@@ -33,11 +33,9 @@ class FlowOrder:
         more = len(plain) - _ONE_TRAIN
         if more < 0:
             return 0
-        last = self._last
         (word,) = _unpack_word(plain, _FIRST_WORD)
-        bucket = word >> 24
-        nearest = last[bucket]
-        last[bucket] = counter
+        last, bucket = self._last, word >> 24
+        nearest, last[bucket] = last[bucket], counter
         if word & LENGTH_MASK != more:
             nearest = max(
                 nearest, self._nearest_of_rest(counter, plain, _FIRST_WORD + TRAIN_HEADER_BYTES + (word & LENGTH_MASK))

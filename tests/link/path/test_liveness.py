@@ -343,9 +343,9 @@ def test_echo_is_owed_within_20_ms_but_only_so_often(rtt_s: float | None, gap_s:
     assert path.handle_timeout(now=0.0) is Action.PROBE
     path.sent(1, now=0.0, wants_ack=True)
 
-    path.received(now=1.0)
+    assert path.received(now=1.0) == path.next_deadline()
     assert path.ack_due == math.inf
-    path.received(now=1.0, wants_ack=True)
+    assert path.received(now=1.0, wants_ack=True) == path.next_deadline()
     path.received(now=1.01, wants_ack=True)
     assert path.ack_due == 1.0 + ANSWER_WITHIN_S
     path.sent(2, now=1.02, wants_ack=False)
@@ -387,7 +387,7 @@ def test_echo_of_nothing_new_is_no_evidence(echo: int) -> None:
 def test_echo_is_understood_where_counters_pass_32_bits() -> None:
     path = suspect_path(newest=(7 << 32) + 5, echoed=0xFFFF_FFF0)
 
-    path.acknowledged(4, now=100.0)
+    path.received(ack=4, now=100.0)
 
     assert path.state is PathState.ALIVE
 
