@@ -190,7 +190,8 @@ DIGESTS_PER_SECOND: Final = 0.2
 DIGESTS_AT_ONCE: Final = 8  # of those in a row
 SWEPT_ROWS_AT_ONCE: Final = 1_024  # rows looked at in one go when a link is lost or its cost changes: some 5 ms of work
 TOLD_AT_ONCE: Final = 4_096  # changed rows times neighbours that are told in one go: some 5 ms of work
-DUMP_ROWS_AT_ONCE: Final = 2_048  # rows of a dump in one batch: some 10 ms of work
+TOLD_ROWS_AT_ONCE: Final = 16  # such rows at least: a frame for each neighbour costs as much as to fill it
+DUMP_ROWS_AT_ONCE: Final = 2_048  # rows of all dumps together in one batch: some 10 ms of work
 ROWS_BEFORE_OFFER: Final = 64  # of them, told to a neighbour that may have kept the others: some 9 KB
 DUMP_BACKLOG_BYTES: Final = 256 << 10  # unacknowledged by a neighbour, above which it is told no more of a dump for now
 CHANGES_PER_SECOND: Final = 1_000  # routes that change by one neighbour's updates and are told to others without delay
@@ -308,8 +309,7 @@ CALLS_PER_SECOND: Final = 1  # answered to one peer
 CALLS_AT_ONCE: Final = 4  # of one peer, answered in a row: the rounds of one attempt
 
 # -- discovery on the link ---------------------------------------------------------------------------------------------
-# neighbours found by beacons on one interface that this node dials; others may still dial it
-DISCOVERED_PEERS: Final = 64
+DISCOVERED_PEERS: Final = 64  # neighbours found by beacons on one interface that it dials; others may still dial it
 DISCOVERED_PER_ADDRESS: Final = 4  # discovered neighbours at one address, by port: containers of one host
 # new neighbours taken from the beacons of one interface, after DISCOVERED_PEERS at once: anybody on a LAN can forge beacons
 NEWCOMERS_PER_SECOND: Final = 5

@@ -197,7 +197,8 @@ class Adjacencies:
             if now >= peer.table_wanted_at:
                 peer.table_wanted_at = inf
                 self._exchange.ask_for_table(peer, now=now)
-            if peer.damped_until <= now:
+            if 0.0 < peer.damped_until <= now:
+                peer.damped_until = 0.0
                 self._apply_cost(peer, "damping over", now=now)
         self._arm(now=now)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from math import inf
 from random import Random
 
-from mycelium.limits import DUMP_ROWS_AT_ONCE, ROWS_BEFORE_OFFER, TOLD_AT_ONCE
+from mycelium.limits import DUMP_ROWS_AT_ONCE, ROWS_BEFORE_OFFER, TOLD_AT_ONCE, TOLD_ROWS_AT_ONCE
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.destination import DIRTY, LAZY, OURSELVES, SETTLED, Destination
 from mycelium.routing.holdings import Holdings
@@ -20,7 +20,7 @@ from mycelium.routing.table import RouteTable
 from mycelium.timing import TokenBucket
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Item, Resumed, Update
-from mycelium.wire.distance import INFINITY, METRIC_MASK, UNKNOWN, distance, sequence_of
+from mycelium.wire.distance import INFINITY, METRIC_MASK, distance, sequence_of
 
 
 class Advertiser:
@@ -33,6 +33,7 @@ class Advertiser:
         "_holdings",
         "_lazy",
         "_parameters",
+        "_rests_since",
         "_rng",
         "_scope",
         "_table",
@@ -64,6 +65,7 @@ class Advertiser:
         self._has_room = has_room  # whether a neighbour has taken most of what it was told
         self._dirty: list[Destination] = []
         self._lazy: dict[Destination, None] = {}
+        self._rests_since = -inf  # when all changes had been told
         self.flush_at = inf
         self.lazy_at = inf
         # pays for the changes that are marked, while a neighbour's updates are applied
@@ -155,31 +157,39 @@ class Advertiser:
     def flush(self, *, now: float) -> None:
         """Makes one batch for each neighbour with anything queued: retractions, then requests, then updates."""
         self.flush_at = inf
-        self._broadcast(self._next_dirty(), now=now)
+        if self._dirty and now >= self._rest_ends():
+            self._broadcast(self._next_dirty(), now=now)
+            self._rests_since = -inf if self._dirty else now
         if self._dirty:
-            self.hurry(now=now)
+            self.flush_at = max(now + self._parameters.urgent_batch_s, self._rest_ends())
+        room = DUMP_ROWS_AT_ONCE
         for neighbour in self._table.by_address.values():
             if neighbour.dump_due or neighbour.untold:
-                self._dump(neighbour, now=now)
+                room -= self._dump(neighbour, room, now=now)
             if neighbour.answers:
                 self._answer(neighbour)
             if neighbour.newer:
                 self._show_newer(neighbour)
-            if neighbour.digest_due and not (neighbour.untold or self._dirty):
+            if neighbour.digest_due and not (neighbour.dump_due or neighbour.untold or self._dirty):
                 self._append_digest(neighbour)
             if neighbour.retractions or neighbour.requests or neighbour.updates:
                 self._post(neighbour)
+
+    def _rest_ends(self) -> float:
+        """Returns when changes are told again: where neighbours are many, each batch of them costs a frame for every one."""
+        is_urgent = any(row.selected < 0 for row in self._dirty)
+        return self._rests_since + self._parameters.rest_s(len(self._table.by_address), is_urgent=is_urgent)
 
     def _next_dirty(self) -> list[Destination]:
         """Takes as many rows off the queue as may be told in one go; those that go to few neighbours take little room."""
         neighbours, room, rows = max(len(self._table.by_address), 1), TOLD_AT_ONCE, 0
         if not self._scope.is_filtering:
-            rows = max(room // neighbours, 1)
+            rows = max(room // neighbours, TOLD_ROWS_AT_ONCE)
         else:
             for row in self._dirty:
                 is_for_all = self._scope.receivers(row) == EVERYBODY
                 room -= neighbours if is_for_all else row.holders.bit_count() + 1
-                if room < 0 and rows:
+                if room < 0 and rows >= TOLD_ROWS_AT_ONCE:
                     break
                 rows += 1
         taken, self._dirty = self._dirty[:rows], self._dirty[rows:]
@@ -219,7 +229,7 @@ class Advertiser:
                     row.feasibility_distance = packed
                 news = wanting & ~row.announced
                 if news:
-                    news = _uninformed(row, news)
+                    news = row.uninformed(news)
                 if news != introductions.receivers or wanting ^ news != repeats.receivers:
                     introductions.end(news)
                     repeats.end(wanting ^ news)
@@ -266,29 +276,27 @@ class Advertiser:
             row.current &= ~receivers
         self._table.note_unheld(row, now=now)
 
-    def _dump(self, neighbour: Neighbour, *, now: float) -> None:
-        """Tells a neighbour the next rows of the table, once it has taken those before.
+    def _dump(self, neighbour: Neighbour, room: int, *, now: float) -> int:
+        """Tells a neighbour the next rows of the table, at most `room`, once it has taken those before; returns how many.
 
         Rows that were added meanwhile have been told like any change.
         """
-        at_once = DUMP_ROWS_AT_ONCE
+        if not room or not self._has_room(neighbour.address):
+            self.flush_at = min(self.flush_at, now + self._parameters.batch_s)
+            return 0
         if neighbour.dump_due:
             neighbour.dump_due = False
             neighbour.untold = list(reversed(self._table.rows.values()))
-            at_once = DUMP_ROWS_AT_ONCE if now >= neighbour.offer_until else ROWS_BEFORE_OFFER
+            room = room if now >= neighbour.offer_until else min(room, ROWS_BEFORE_OFFER)
         elif now < neighbour.offer_until:
             self.flush_at = min(self.flush_at, neighbour.offer_until)
-            return
-        if not self._has_room(neighbour.address):
-            self.flush_at = min(self.flush_at, now + self._parameters.batch_s)
-            return
-        rows = self._table.rows
-        portion = neighbour.untold[-at_once:]
-        del neighbour.untold[-at_once:]
+            return 0
+        portion = neighbour.untold[-room:]
+        del neighbour.untold[-room:]
         if neighbour.untold:
             self.hurry(now=now)
         for row in reversed(portion):
-            if rows.get(row.node) is not row:
+            if self._table.rows.get(row.node) is not row:
                 continue
             if neighbour.resumed and (kept := neighbour.resumed.pop(row.node, None)) is not None:
                 self._note_kept(row, neighbour, kept)
@@ -298,6 +306,7 @@ class Advertiser:
                 self._tell(row, neighbour)
         if neighbour.resumed and not neighbour.untold:
             self._retract_gone(neighbour)
+        return len(portion)
 
     def _retract_gone(self, neighbour: Neighbour) -> None:
         """Retracts nodes of which a neighbour has kept a route, and that are forgotten here."""
@@ -336,8 +345,8 @@ class Advertiser:
         packed = self._advertise(row)
         if packed < row.feasibility_distance:
             row.feasibility_distance = packed
-        is_known = row.announced & bit
-        neighbour.updates.append(Update(row.node, packed, None if is_known else row.announcement_of(packed)))
+        announcement = None if row.announced & bit else row.announcement_of(packed)
+        neighbour.updates.append(Update(row.node, packed, announcement))
         self._holdings.hold(row, row.holders | bit)
         row.current |= bit
         row.announced |= bit
@@ -358,9 +367,8 @@ class Advertiser:
 
     def _append_digest(self, neighbour: Neighbour) -> None:
         neighbour.digest_due = False
-        bit = neighbour.bit
         for row in self._lazy:
-            if row.queued == LAZY and not row.current & bit:
+            if row.queued == LAZY and not row.current & neighbour.bit:
                 self._tell(row, neighbour)
         neighbour.updates.append(self._holdings.digest(neighbour))
         self._counters.digests_sent += 1
@@ -383,16 +391,3 @@ class _UpdateRun:
                 neighbour.updates += self.updates
             self.updates.clear()
         self.receivers = receivers
-
-
-def _uninformed(row: Destination, neighbours: int) -> int:
-    """Returns those of the neighbours that do not advertise the row's sequence themselves, and so may not know it."""
-    routes = row.routes
-    if routes.count(UNKNOWN) == len(routes) - (row.selected >= 0):
-        return neighbours  # only the next hop has advertised a route
-    newest = row.advertised | METRIC_MASK
-    oldest = newest - METRIC_MASK
-    for slot, route in enumerate(routes):
-        if newest >= route >= oldest:
-            neighbours &= ~(1 << slot)
-    return neighbours

@@ -71,6 +71,18 @@ class Destination(Struct, eq=False, gc=False):
         self.floor = distance(announcement.sequence, 0)
         self.advanced = now
 
+    def uninformed(self, neighbours: int) -> int:
+        """Returns those of the neighbours (bits) that do not advertise the sequence themselves, and so may not know it."""
+        routes = self.routes
+        if routes.count(UNKNOWN) == len(routes) - (self.selected >= 0):
+            return neighbours  # only the next hop has advertised a route
+        newest = self.advertised | METRIC_MASK
+        oldest = newest - METRIC_MASK
+        for slot, route in enumerate(routes):
+            if newest >= route >= oldest:
+                neighbours &= ~(1 << slot)
+        return neighbours
+
     def has_routes(self) -> bool:
         """Tells whether any neighbour advertises a finite route, feasible or not."""
         return any(route < RETRACTED for route in self.routes)

@@ -22,6 +22,10 @@ class RoutingParameters(Struct, frozen=True):
     standing: Standing = Standing.AUTO
     is_leaf: bool = False  # tells of itself only, so that nobody's packets pass it
     urgent_batch_s: float = 0.002  # retractions, requests and answers are collected for this long
+    many_neighbours: int = 100  # beyond which changes for all of them are told with rests between
+    # such a rest for each of them, before retractions: twice what it takes to send a frame and take its acknowledgement
+    urgent_rest_s: float = 0.0002
+    rest_each_s: float = 0.001  # the same before better routes and other metrics
     batch_s: float = 0.006  # better routes are collected for this long
     lazy_s: tuple[float, float] = (15.0, 30.0)  # delay of an update that changes only the sequence, uniform
     # the same while some nodes are out of scope: landmarks, whose sequences go everywhere, are many there; mostly the next
@@ -56,6 +60,12 @@ class RoutingParameters(Struct, frozen=True):
     damping_unit_s: float = 1.0  # damping after the third failure in a row; doubles with each
     damping_ceiling_s: float = 30.0  # longest damping
     damping_forgiven_s: float = 60.0  # a link that was up for this long has no failures in a row
+
+    def rest_s(self, neighbours: int, *, is_urgent: bool) -> float:
+        """Returns the least time between batches of changes for all neighbours."""
+        if neighbours <= self.many_neighbours:
+            return 0.0
+        return neighbours * (self.urgent_rest_s if is_urgent else self.rest_each_s)
 
     def lazy(self, *, is_cutting: bool) -> tuple[float, float]:
         """Returns the delay of an update that changes only the sequence, where some nodes are out of scope or none is."""

@@ -2,10 +2,14 @@
 
 from math import inf
 
+import pytest
+
 from mycelium.limits import STARTS_AT_ONCE
 from mycelium.routing.metric import FAVOUR
 from mycelium.routing.parameters import RoutingParameters
+from mycelium.routing.selection import Selection
 from mycelium.routing.starts import POSTPONED_S
+from mycelium.wire.control import Digest
 from tests.routing.engines import address
 from tests.routing.lab import RoutingLab, update
 
@@ -20,6 +24,14 @@ def test_nothing_is_due_without_neighbours_and_a_digest_is_with_one() -> None:
     assert adjacencies.due_at - lab.now + 0.01 >= parameters.resumed_s  # what is kept of it ends
     lab.wait(parameters.resumed_s + 0.01)
     assert adjacencies.due_at == inf
+
+
+def test_a_digest_that_is_due_costs_other_neighbours_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = RoutingLab()
+    lab.up(1, 2, 3)
+    lab.wait(1.0)
+    monkeypatch.setattr(Selection, "set_cost", None)  # which is not called
+    assert any(isinstance(item, Digest) for items in lab.wait(73.0).values() for item in items)
 
 
 def test_events_of_unknown_neighbours_are_ignored() -> None:

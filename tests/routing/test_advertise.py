@@ -4,7 +4,7 @@ import pytest
 
 from mycelium.routing.digest import digest_of, share_of
 from mycelium.routing.parameters import RoutingParameters
-from mycelium.wire.control import ANY_NODE, Digest, RouteRequest, SeqnoRequest, Update
+from mycelium.wire.control import ANY_NODE, Digest, Item, RouteRequest, SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY, distance
 from tests.routing.engines import address, announcement
 from tests.routing.lab import RoutingLab, retraction, seq, update
@@ -208,6 +208,31 @@ def test_a_long_table_is_told_in_portions_and_completely(monkeypatch: pytest.Mon
     }
 
 
+def test_many_neighbours_that_come_at_once_are_told_together_no_more_than_one_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mycelium.routing.advertise.DUMP_ROWS_AT_ONCE", 20)
+    lab = RoutingLab()
+    lab.up(1)
+    lab.says(1, *(update(name, 5) for name in range(10, 40)))
+    lab.flush()
+    newcomers = [address(name) for name in range(50, 60)]
+    for newcomer in newcomers:
+        lab.engine.neighbour_up(newcomer, 10, now=lab.now)
+        lab.engine.receive(newcomer, [RouteRequest(ANY_NODE)], now=lab.now)  # its digest comes at the end
+    told: dict[bytes, list[Item]] = {newcomer: [] for newcomer in newcomers}
+    while lab.engine.next_deadline() < lab.now + 0.1:
+        lab.now = lab.engine.next_deadline()
+        lab.engine.handle_timeout(now=lab.now)
+        assert sum(len(items) for neighbour, items in lab.engine.outbox if neighbour != address(1)) <= 20 + 1
+        for neighbour, items in lab.engine.outbox:
+            told[neighbour] += items
+        lab.engine.outbox.clear()
+    for items in told.values():
+        assert len(items) == 31 + 1  # this node, what its first neighbour has brought, and the digest
+        assert isinstance(items[-1], Digest)
+
+
 def test_a_digest_waits_for_the_end_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mycelium.routing.advertise.DUMP_ROWS_AT_ONCE", 20)
     lab = RoutingLab()
@@ -219,6 +244,27 @@ def test_a_digest_waits_for_the_end_of_the_table(monkeypatch: pytest.MonkeyPatch
     assert isinstance(told[-1], Digest)
     assert told[-1].routes == 101  # all of it
     assert sum(isinstance(item, Digest) for item in told) == 1
+
+
+def test_where_neighbours_are_many_changes_are_told_with_rests_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.routing.advertise.TOLD_AT_ONCE", 3)
+    monkeypatch.setattr("mycelium.routing.advertise.TOLD_ROWS_AT_ONCE", 2)
+    lab = RoutingLab(RoutingParameters(many_neighbours=3, urgent_rest_s=0.05, rest_each_s=0.25))
+    lab.up(1, 2, 3, 4)
+    lab.says(1, *(update(name, 50) for name in (10, 11, 12)))
+    lab.wait(1.1)
+    lab.says(1, update(10, 40, bare=True))
+    assert lab.updates(lab.flush(), 10)[2] == [(0, 50)]  # nothing was told for so long
+    lab.says(1, *(update(name, 30, bare=True) for name in (10, 11, 12)))
+    assert lab.wait(0.9) == {}
+    told = lab.wait(0.2)
+    assert [lab.updates(told, name)[2] for name in (10, 11, 12)] == [[(0, 40)]] * 3  # though more than fits into one go
+    lab.says(1, retraction(10))
+    assert lab.wait(0.05) == {}
+    assert lab.updates(lab.wait(0.15), 10)[2] == [(0, INFINITY)]
+    lab.down(4)
+    lab.says(1, update(11, 20, bare=True))
+    assert lab.updates(lab.flush(), 11)[2] == [(0, 30)]
 
 
 def test_who_changes_routes_all_the_time_has_them_told_later(monkeypatch: pytest.MonkeyPatch) -> None:

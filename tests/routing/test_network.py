@@ -53,6 +53,7 @@ def test_a_random_network_survives_random_events_without_a_loop(seed: int) -> No
 def test_a_network_whose_work_is_done_in_small_slices_heals_without_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mycelium.routing.sweeps.SWEPT_ROWS_AT_ONCE", 3)
     monkeypatch.setattr("mycelium.routing.advertise.TOLD_AT_ONCE", 8)
+    monkeypatch.setattr("mycelium.routing.advertise.TOLD_ROWS_AT_ONCE", 1)
     test_a_random_network_survives_random_events_without_a_loop(8)
 
 

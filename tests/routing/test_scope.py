@@ -82,6 +82,7 @@ def test_changes_that_nobody_is_told_hold_up_none_that_all_are(monkeypatch: pyte
     lab = small_lab(8)
     lab.up(3, 4)
     monkeypatch.setattr("mycelium.routing.advertise.TOLD_AT_ONCE", 24)
+    monkeypatch.setattr("mycelium.routing.advertise.TOLD_ROWS_AT_ONCE", 1)
     lab.says(1, *(update(name, 1_000 + name) for name in range(20, 30)), update(10, 8), update(11, 9))
     assert [*lab.updates(batches(lab)[0], 11)] == [2, 3, 4]
     lab.says(1, *(landmark_update(name, 1_000) for name in range(40, 50)))
@@ -94,18 +95,22 @@ def test_what_is_retracted_from_many_takes_as_much_room_as_they_are(monkeypatch:
     lab.says(1, *(landmark_update(name, 1_000) for name in range(40, 50)))
     lab.flush()
     monkeypatch.setattr("mycelium.routing.advertise.TOLD_AT_ONCE", 24)
+    monkeypatch.setattr("mycelium.routing.advertise.TOLD_ROWS_AT_ONCE", 1)
     lab.says(1, *(update(name, 1_000, 1) for name in range(40, 50)))  # landmarks no longer, and so out of scope
     assert [len(told[2]) for told in batches(lab) if told] == [6, 4]  # each from three neighbours
 
 
-def test_what_more_neighbours_are_told_than_fit_into_one_go_is_told_all_the_same(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("lab", [RoutingLab(SMALL), RoutingLab()])
+def test_what_more_neighbours_are_told_than_fit_into_one_go_is_told_by_some_rows_at_once(
+    monkeypatch: pytest.MonkeyPatch, lab: RoutingLab
 ) -> None:
-    lab = small_lab(8)
-    lab.up(3, 4)
+    lab.up(1, 2, 3, 4)
+    lab.says(1, *(update(name, name) for name in range(10, 18)))
+    lab.flush()
     monkeypatch.setattr("mycelium.routing.advertise.TOLD_AT_ONCE", 2)
-    lab.says(1, landmark_update(40, 1_000))
-    assert [*lab.updates(lab.flush(), 40)] == [2, 3, 4]
+    monkeypatch.setattr("mycelium.routing.advertise.TOLD_ROWS_AT_ONCE", 4)
+    lab.says(1, *(landmark_update(name, 1_000) for name in range(40, 50)))
+    assert [len(told[2]) for told in batches(lab) if told] == [4, 4, 2]
 
 
 def batches(lab: RoutingLab) -> list[dict[int, list[Item]]]:
