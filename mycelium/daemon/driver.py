@@ -43,6 +43,7 @@ READS_PER_WAKE: Final = 16  # from one descriptor, before the others have their 
 LATE_S: Final = 0.01  # a timer that fires later than this first has what arrived meanwhile read
 BACKLOG_S: Final = 0.025  # datagrams that waited longer before being read also make a timer late
 ROUNDS_TO_CATCH_UP: Final = 16  # rounds of reading after which the timer has its turn all the same
+DATAGRAMS_OF_LINK: Final = 2  # of each link that are read besides: one that it is probed with, one that it answers with
 RETRY_S: Final = 1.0  # until the timer fires again after it has failed
 # The longest that a full transport stops the reading of TUN. The stop makes local senders wait instead of losing packets, but
 # delays traffic over other transports too. A transport that stays full longer drops what its queue can't hold.
@@ -285,8 +286,9 @@ class Driver:
 
     def _catch_up(self) -> None:
         """Reads what has arrived while this process was busy: answers that seem to be missing may be among it."""
+        rounds = ROUNDS_TO_CATCH_UP + DATAGRAMS_OF_LINK * len(self._node.links) // READS_PER_WAKE
         for transport in self._transports.transports:
-            for _ in range(ROUNDS_TO_CATCH_UP):
+            for _ in range(rounds):
                 self._on_transport(transport)
                 if self._backlog_s[transport] <= BACKLOG_S:
                     break

@@ -327,8 +327,8 @@ class Link:
 
     def reported_unreachable(self, endpoint: Endpoint, *, now: float) -> None:
         """Probes a path that an ICMP error was received for, or whose end may have been restarted."""
-        self.paths.reported_unreachable(endpoint, now=now)
-        self._settle(now=now)
+        if self.paths.reported_unreachable(endpoint, now=now):
+            self._settle(now=now)
 
     def datagram_refused(self, endpoint: Endpoint, size: int, *, now: float) -> None:
         """Sends shorter datagrams over a path: one of `size` bytes was too long to leave this host."""

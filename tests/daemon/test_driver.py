@@ -13,7 +13,7 @@ import pytest
 
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.daemon import driver
-from mycelium.daemon.driver import READS_PER_WAKE, TUN_PAUSE_S, Driver
+from mycelium.daemon.driver import DATAGRAMS_OF_LINK, READS_PER_WAKE, ROUNDS_TO_CATCH_UP, TUN_PAUSE_S, Driver
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.identity import Identity
@@ -34,6 +34,8 @@ from mycelium.tun.base import TunDevice
 from mycelium.tun.memory import MemoryTun
 from mycelium.wire.datagram import FRAME_HEAD, FRAME_WORD, SUITE_CHACHA20_POLY1305
 from tests.lab.waiting import PATIENCE_S
+
+LINKS = 1_600
 
 
 class Host:
@@ -350,6 +352,35 @@ def test_the_timer_waits_for_a_long_backlog_to_be_read(monkeypatch: pytest.Monke
         monkeypatch.setattr(one.node, "handle_timeout", lambda *, now: read.append(-1.0))
         one.driver._on_timer()
         assert read == [0.3] * (3 * READS_PER_WAKE) + [0.001] * READS_PER_WAKE + [-1.0]
+        stop(one, other)
+
+    asyncio.run(run())
+
+
+def test_where_there_are_many_links_the_timer_waits_for_what_each_may_have_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def run() -> None:
+        one, other = await linked_pair()
+        reads = 0
+
+        def receive() -> Received:
+            nonlocal reads
+            reads += 1
+            return memoryview(bytearray(64)), 64, Endpoint("memory", "b", 9651)
+
+        [transport] = one.transports.transports
+        monkeypatch.setattr(transport, "receive", receive)
+        monkeypatch.setattr(transport, "waited_s", lambda: 0.3)
+        one.driver._on_transport(transport)
+        monkeypatch.setattr(one.node, "links", dict.fromkeys(range(LINKS)))
+        monkeypatch.setattr(one.node, "next_deadline", lambda: 0.0)
+        read_before: list[int] = []
+        monkeypatch.setattr(one.node, "handle_timeout", lambda *, now: read_before.append(reads))
+        reads = 0
+        one.driver._on_timer()
+        assert read_before == [ROUNDS_TO_CATCH_UP * READS_PER_WAKE + DATAGRAMS_OF_LINK * LINKS]
+        monkeypatch.undo()
         stop(one, other)
 
     asyncio.run(run())

@@ -976,6 +976,11 @@ def test_a_report_that_the_neighbour_is_unreachable_has_it_probed_at_once(lab: L
     assert [destination for source, destination, _ in lab.sent if source == "a"] == ["b"]
 
 
+def test_a_report_about_another_neighbour_costs_a_link_nothing(lab: LinkLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Link, "_settle", None)  # which is not called
+    lab.act(lab.link("a").reported_unreachable, endpoint("c"))
+
+
 @pytest.mark.parametrize("news", [Link.network_changed, Link.host_gained])
 def test_news_of_the_network_have_the_paths_that_need_it_asked_at_once(lab: LinkLab, news: Callable[..., None]) -> None:
     link = lab.link("a")

@@ -175,11 +175,15 @@ class Paths:
             path.mtu.reset(now=now)
             path.liveness.probe_now(now=now)
 
-    def reported_unreachable(self, endpoint: Endpoint, *, now: float) -> None:
-        """Takes an ICMP error about one of the neighbour's addresses. Anybody can forge one: it only starts probes."""
-        for path in self.by_endpoint.values():
-            if is_same_remote(path.endpoint, endpoint):
-                path.liveness.reported_unreachable(now=now)
+    def reported_unreachable(self, endpoint: Endpoint, *, now: float) -> bool:
+        """Takes an ICMP error; tells whether it is about one of the neighbour's addresses.
+
+        Anybody can forge one: it only starts probes.
+        """
+        paths = [path for path in self.by_endpoint.values() if is_same_remote(path.endpoint, endpoint)]
+        for path in paths:
+            path.liveness.reported_unreachable(now=now)
+        return bool(paths)
 
     def keys_lost(self, cause: str = KEYS_TOO_OLD, *, now: float) -> None:
         """Leaves all paths: nothing can be sent over any before another handshake."""

@@ -276,7 +276,8 @@ def test_an_icmp_error_has_the_path_it_names_probed_and_nothing_more(paths: Path
     path = spare(paths, "two")
     for known in (paths.active, path):
         known.liveness.deadline = 100.0
-    paths.reported_unreachable(at("two", local=b"\7"), now=5.0)
+    assert not paths.reported_unreachable(at("three"), now=5.0)
+    assert paths.reported_unreachable(at("two", local=b"\7"), now=5.0)
     assert (paths.active.liveness.deadline, path.liveness.deadline) == (100.0, 5.0)
     assert path.liveness.state is PathState.ALIVE
 
