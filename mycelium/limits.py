@@ -35,7 +35,7 @@ BYTES_PER_BATCH: Final = 60_000  # a batch ends with the packet that exceeds it,
 
 # -- links -------------------------------------------------------------------------------------------------------------
 # neighbours of one node that its operator has not named; each may have a second link for a while (`node/second_links.py`)
-LINKS: Final = 1_024
+LINKS: Final = 2_048
 # links of strangers from one IPv4 address or IPv6 /64; twice, four times as many from wider networks
 LINKS_PER_SUBNET: Final = 64
 NEW_LINKS_PER_SECOND_AND_SUBNET: Final = 2  # of strangers, after LINKS_PER_SUBNET at once
