@@ -8,10 +8,12 @@ in the frame.
 """
 
 import struct
+from collections.abc import Iterable
 from typing import Final
 
 from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.dataplane.local_errors import LocalErrors
+from mycelium.dataplane.parts import Part, parts_of
 from mycelium.dataplane.unsealed import CLASS_MASK, CLASS_SHIFT, RunKey, is_sealed_enough, send_unsealed
 from mycelium.dataplane.wrapping import Detours, Lookups, WrapperHead, wrap
 from mycelium.identity import subnet_of
@@ -19,9 +21,8 @@ from mycelium.limits import HOP_LIMIT, WAYS_TRIED
 from mycelium.link.frames import Frames
 from mycelium.link.link import Link
 from mycelium.outbox import Outbox
-from mycelium.packet.batch import SUPER_MASK, SUPER_TCP, PacketBatch, Slot
+from mycelium.packet.batch import HEADROOM, SUPER_MASK, PacketBatch
 from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE, NO_ROUTE, SOURCE_POLICY, source_of
-from mycelium.packet.offload import split, super_packet_layout
 from mycelium.policy.base import Policy
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.session.session import QUOTED_BYTES, Session
@@ -241,12 +242,27 @@ class Sending:
         start, end = slots[first][0] - ITEM_HEADER_BYTES, slots[stop - 1][1]
         is_divisible = stop - first > 1 or slots[first][2] & SUPER_MASK
         if is_divisible and end - start > (limit := self._limit(egress, session)):
-            self._send_in_parts(egress, session, key, batch, slots[first:stop], limit, now=now)
-        elif egress[0].address == node and is_sealed_enough(egress[0].frames, session.sending):
-            send_unsealed(egress[0].frames, session, key, batch, start, end, self._own_address, now=now)
+            self._send_in_parts(egress, session, key, parts_of(batch, slots[first:stop], limit), now=now)
+            return
+        items = batch.with_headroom[start : end + HEADROOM]
+        bucket = items[HEADROOM + ITEM_HEADER_BYTES + 3]  # low byte of the flow label
+        if egress[0].address == node and is_sealed_enough(egress[0].frames, session.sending):
+            send_unsealed(egress[0].frames, session, key, items, bucket, self._own_address, now=now)
         else:
-            bucket = batch.buffer[start + ITEM_HEADER_BYTES + 3]  # low byte of the flow label
-            self._seal_train(egress, session, key, batch.buffer[start:end], bucket, now=now)
+            self._seal_train(egress, session, key, items[HEADROOM:], bucket, now=now)
+
+    def _send_in_parts(
+        self, egress: _Egress, session: Session, key: RunKey, parts: Iterable[Part], *, now: float
+    ) -> None:
+        """Sends a train for each part."""
+        frames, keys = egress[0].frames, session.sending
+        assert keys is not None
+        is_sealed = egress[0].address == session.peer and is_sealed_enough(frames, keys)
+        for items, bucket in parts:
+            if is_sealed:
+                send_unsealed(frames, session, key, items, bucket, self._own_address, now=now)
+            else:
+                self._seal_train(egress, session, key, items[HEADROOM:], bucket, now=now)
 
     def _limit(self, egress: _Egress, session: Session) -> int:
         """Returns how long a train of several packets may be, without its headers."""
@@ -282,55 +298,6 @@ class Sending:
         if others:
             return self._egress_over(node, others[(turn - 1) % len(others)])
         return None if node in self._next_hop else self._other_egress(node, turn=turn)
-
-    def _send_in_parts(
-        self,
-        egress: _Egress,
-        session: Session,
-        key: RunKey,
-        batch: PacketBatch,
-        slots: list[Slot],
-        limit: int,
-        *,
-        now: float,
-    ) -> None:
-        """Sends trains of at most `limit` bytes, or one packet: on a lossy route, a short frame is more likely to arrive."""
-        buffer, bucket = batch.buffer, batch.buffer[slots[0][0] + 3]
-        first = 0
-        for index, (start, end, flags, segment_size) in enumerate(slots):
-            begin = slots[first][0] - ITEM_HEADER_BYTES
-            if end - start + ITEM_HEADER_BYTES > limit and flags & SUPER_MASK:
-                if index > first:
-                    self._seal_train(egress, session, key, buffer[begin : slots[index - 1][1]], bucket, now=now)
-                self._send_split(egress, session, key, buffer[start:end], flags, segment_size, limit, now=now)
-                first = index + 1
-            elif end - begin > limit and index > first:
-                self._seal_train(egress, session, key, buffer[begin : slots[index - 1][1]], bucket, now=now)
-                first = index
-        if first < len(slots):
-            begin = slots[first][0] - ITEM_HEADER_BYTES
-            self._seal_train(egress, session, key, buffer[begin : slots[-1][1]], bucket, now=now)
-
-    def _send_split(
-        self,
-        egress: _Egress,
-        session: Session,
-        key: RunKey,
-        packet: memoryview,
-        flags: int,
-        segment_size: int,
-        limit: int,
-        *,
-        now: float,
-    ) -> None:
-        headers_bytes = super_packet_layout(packet, flags, segment_size)[2]
-        room = limit - ITEM_HEADER_BYTES - headers_bytes
-        segments = max(1, room // segment_size)
-        if flags & SUPER_TCP and 0 < room < segment_size:  # TCP may be cut anywhere, so cut to fit one datagram
-            segment_size = room
-        for headers, payload, part_flags, part_size in split(packet, flags, segment_size, segments):
-            head = ITEM_HEADER.pack(len(headers) + len(payload) << 8 | part_flags, part_size)
-            self._seal_train(egress, session, key, memoryview(b"".join((head, headers, payload))), packet[3], now=now)
 
     def _seal_train(
         self, egress: _Egress, session: Session, key: RunKey, items: memoryview, bucket: int, *, now: float

@@ -8,7 +8,7 @@ The kind of the frame tells it from trains that the neighbour forwards, which an
 from typing import Final
 
 from mycelium.link.frames import Frames
-from mycelium.packet.batch import HEADROOM, PacketBatch
+from mycelium.packet.batch import HEADROOM
 from mycelium.session.session import QUOTED_BYTES, Session, SessionKeypair
 from mycelium.wire.frame import FRAME_HEADER
 from mycelium.wire.frame import UNSEALED as UNSEALED_FRAME
@@ -41,22 +41,21 @@ def send_unsealed(
     frames: Frames,
     session: Session,
     key: RunKey,
-    batch: PacketBatch,
-    start: int,
-    end: int,
+    plain: memoryview,
+    bucket: int,
     source: bytes,
     *,
     now: float,
 ) -> None:
-    """Sends the items in `start` to `end` of a batch, where they lie, to the neighbour; what lies before them is lost."""
+    """Sends the items behind the HEADROOM bytes of `plain`, where they lie, to the neighbour."""
     if frames.filled_bytes:
         frames.commit(now=now)  # what was sent before
     keys = session.sending
     assert keys is not None
-    plain, length = batch.with_headroom[start : end + HEADROOM], end - start
+    length = len(plain) - HEADROOM
     counter = keys.sealing.skip(length)
     traffic_class = key[0] & CLASS_MASK
-    word = plain[_PACKET + 3] << 24 | length  # low byte of the flow label
+    word = bucket << 24 | length
     head = (key[1], 0, UNSEALED, traffic_class, word, keys.remote_index, counter, session.peer, source)
     TRAIN_HEADER.pack_into(plain, FRAME_HEADER.size, *head)
     session.recent.append((counter, NOT_SEEN, bytes(plain[_PACKET : _PACKET + QUOTED_BYTES])))

@@ -370,3 +370,14 @@ def test_a_train_in_the_name_of_a_neighbour_that_has_only_forwarded_it_is_droppe
     net.run(1)
     assert received(net, "b") == []
     assert counter(net, "b", "trains_malformed") == 1
+
+
+def test_parts_of_a_run_that_is_too_long_are_sealed_only_once_too() -> None:
+    net = ready("ab")
+    at_b = train_kinds(net, "b")
+    net.hosts["a"].node.sessions.by_peer[net.hosts["b"].address].budget.limit = 3_000
+    packets = [ping_packet(net, "a", "b", bytes([number]) * 1_000) for number in range(9)]
+    net.send_batch("a", [(packet, 0, 0) for packet in packets])
+    net.run(1)
+    assert received(net, "b") == [packet[48:] for packet in packets]
+    assert kinds(at_b) == [UNSEALED, UNSEALED], "no shorter than a datagram"
