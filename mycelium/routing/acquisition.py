@@ -10,7 +10,7 @@ from mycelium.routing.advertise import Advertiser
 from mycelium.routing.announcements import AnnouncementChecker
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.destination import OURSELVES, Destination
-from mycelium.routing.digest import change_of, share_of
+from mycelium.routing.digest import growth_of
 from mycelium.routing.duplicate import LEAST_LEAP
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.neighbour import Neighbour
@@ -108,9 +108,9 @@ class Acquisition:
             before = routes[slot]
             if before != route:
                 routes[slot] = route
-                neighbour.received += (
-                    change_of(row.node, before, route) if before < RETRACTED else share_of(row.node, route)
-                )
+                neighbour.routes += before >= RETRACTED
+                if neighbour.received is not None:
+                    neighbour.received += growth_of(row.node, before, route)
             if slot == row.selected:
                 self._selection.selected_updated(row, before, now=now)
                 continue

@@ -174,7 +174,7 @@ class Adjacencies:
     def heard(self, neighbour: Neighbour, *, now: float) -> None:
         """Follows up what a neighbour has said."""
         self.due_at = min(self.due_at, neighbour.table_wanted_at)
-        if neighbour.offer_until and neighbour.received:  # it has nothing to offer
+        if neighbour.offer_until and neighbour.routes:  # it has nothing to offer
             neighbour.offer_until = 0.0
             self._advertiser.hurry(now=now)
         if neighbour.damped_until > now:

@@ -10,7 +10,7 @@ Both ends keep the sum with the number of routes above its bits, so that one int
 from typing import Final
 
 from mycelium.wire.control import Digest
-from mycelium.wire.distance import FLIP
+from mycelium.wire.distance import FLIP, RETRACTED
 
 _COUNT_SHIFT: Final = 240  # bits; the sum of a full table has 224
 _ONE_ROUTE: Final = 1 << _COUNT_SHIFT
@@ -25,6 +25,11 @@ def share_of(node: bytes, packed: int) -> int:
 def change_of(node: bytes, before: int, after: int) -> int:
     """Returns by how much the sum of a table grows when the distance of a route changes."""
     return int.from_bytes(node, "big") * ((after ^ FLIP) - (before ^ FLIP))
+
+
+def growth_of(node: bytes, before: int, after: int) -> int:
+    """Returns by how much the sum of a table grows when a route becomes finite, or its distance changes."""
+    return change_of(node, before, after) if before < RETRACTED else share_of(node, after)
 
 
 def digest_of(total: int) -> Digest:

@@ -139,7 +139,7 @@ class Exchange:
         If the routes of its last dump match the digest, the neighbour no longer advertises any others: those are retracted.
         Otherwise its whole table is requested.
         """
-        if digest_of(neighbour.received) == digest:
+        if digest_of(self._table.received_from(neighbour)) == digest:
             neighbour.heard = None
             neighbour.resync.reset()
             return

@@ -29,4 +29,5 @@ class Kept(Struct):
 
     def complete(self, neighbour: Neighbour) -> None:
         """Notes that all rows have been looked at."""
+        assert neighbour.received is not None  # begun before any row was noted
         self.offer = digest_of(neighbour.received)

@@ -36,6 +36,7 @@ class Neighbour:
         "lacking",
         "link_cost",
         "newer",
+        "node",
         "offer_until",
         "over_share_until",
         "received",
@@ -44,6 +45,7 @@ class Neighbour:
         "resync",
         "resync_at",
         "retractions",
+        "routes",
         "slot",
         "suspected",
         "table_wanted_at",
@@ -56,6 +58,7 @@ class Neighbour:
 
     def __init__(self, address: bytes, slot: int, cost: int, *, budgets: Budgets, resync: Backoff, now: float) -> None:
         self.address = address
+        self.node = node_of(address)
         self.slot = slot
         self.bit = 1 << slot
         self.link_cost = cost
@@ -68,7 +71,8 @@ class Neighbour:
         self.digest_at = inf
         self.table_wanted_at = inf  # when to request its whole table, because part of it was refused
         self.heard: set[bytes] | None = None  # nodes it mentioned since its whole table was requested; never iterated
-        self.received = 0  # sum of the finite routes that it advertises (`digest.py`)
+        self.routes = 0  # how many finite ones it advertises
+        self.received: int | None = None  # their sum (`digest.py`); None until it is wanted first
         self.lacking = 0  # sum of the rows that it does not hold, but others (`holdings.py`)
         self.resync = resync  # waits between requests for its whole table
         self.resync_at = 0.0  # earliest time of the next such request
@@ -84,11 +88,6 @@ class Neighbour:
         self.retractions: list[Item] = []
         self.requests: list[Item] = []
         self.updates: list[Item] = []
-
-    @property
-    def node(self) -> bytes:
-        """The node that it is."""
-        return node_of(self.address)
 
     def cost(self, *, now: float) -> int:
         """Returns the cost of routes through it: INFINITY while suspected, DAMPED_COST more while damped or distrusted."""

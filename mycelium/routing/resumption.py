@@ -60,6 +60,7 @@ class Resumption:
         self._kept.pop(neighbour.address, None)
         while len(self._kept) >= RESUMABLE_NEIGHBOURS:
             del self._kept[next(iter(self._kept))]
+        self._table.received_from(neighbour)  # while the rows have what it advertised
         digests = [self._holdings.digest(neighbour)]
         if neighbour.told_surely is not None:
             digests.append(neighbour.told_surely)
@@ -69,7 +70,7 @@ class Resumption:
 
     def restart(self, neighbour: Neighbour) -> None:
         """Drops what is kept of a neighbour that has begun anew, unless it has said nothing yet since it is back."""
-        if neighbour.received:
+        if neighbour.routes:
             self._kept.pop(neighbour.address, None)
 
     def rename(self, neighbour: bytes, name: bytes) -> None:

@@ -7,6 +7,7 @@ the neighbour advertises, without the cost of its link. Only a route that is abo
 from collections import deque
 from functools import partial
 
+from mycelium.identity import ADDRESS_BYTES
 from mycelium.limits import ROUTE_CHANGES
 from mycelium.routing.advertise import Advertiser
 from mycelium.routing.destination import NOBODY, Destination
@@ -14,7 +15,7 @@ from mycelium.routing.digest import share_of
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.holdings import Holdings
 from mycelium.routing.kept import Kept
-from mycelium.routing.neighbour import Neighbour, node_of
+from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.requests import Requests
 from mycelium.routing.scope import Scope
 from mycelium.routing.sweeps import Sweeps
@@ -68,11 +69,12 @@ class Selection:
         if is_moved:
             row.selected, row.chosen_at = slot, now
         row.metric = metric
-        if self._scope.is_cutting:
-            self._scope.follow(row)
-        if is_moved or self._scope.is_cutting:
+        scope = self._scope
+        if scope.is_cutting:
+            scope.follow(row)
+        if is_moved or scope.is_cutting:
             self._point(row, cause, now=now)
-        if row.node in self._scope.landmarks:
+        if row.node in scope.landmarks:
             self._landmark_changed(row)
         self._advertiser.mark(row, now=now)
         if self._requests.pending and slot != NOBODY and row.node in self._requests.pending:
@@ -87,7 +89,9 @@ class Selection:
         )
         if before != after:
             self._forwarding.point(row.node, after)
-            self.changes.append((now, row.node, before and node_of(before), after and node_of(after), cause))
+            # `node_of` inlined: this runs for most updates of a cold start
+            old, new = before and before[:ADDRESS_BYTES], after and after[:ADDRESS_BYTES]
+            self.changes.append((now, row.node, old, new, cause))
 
     def _landmark_changed(self, row: Destination) -> None:
         self.news.append(row)
@@ -196,7 +200,10 @@ class Selection:
         """Makes a neighbour's route unusable; the caller selects anew."""
         route = row.routes[slot]
         if route < RETRACTED:
-            self._table.neighbour_at(slot).received -= share_of(row.node, route)
+            neighbour = self._table.neighbour_at(slot)
+            neighbour.routes -= 1
+            if neighbour.received is not None:
+                neighbour.received -= share_of(row.node, route)
             row.routes[slot] = route | RETRACTED
 
     def avoid(self, row: Destination, neighbour: Neighbour, avoided: bool, *, now: float) -> None:

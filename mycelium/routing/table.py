@@ -10,10 +10,11 @@ from typing import Final
 from mycelium.limits import DESTINATIONS, NEIGHBOURS
 from mycelium.routing.budgets import BudgetTable
 from mycelium.routing.destination import OURSELVES, Destination
+from mycelium.routing.digest import share_of
 from mycelium.routing.neighbour import DAMPED_COST, Neighbour, node_of
 from mycelium.timing import Backoff
 from mycelium.wire.announcement import Announcement
-from mycelium.wire.distance import INFINITY, NO_SOURCE, UNKNOWN, distance
+from mycelium.wire.distance import INFINITY, NO_SOURCE, RETRACTED, UNKNOWN, distance
 
 # more than there are slots: of all neighbours, of their second links, and of as many lost neighbours
 SLOTS: Final = 4 * NEIGHBOURS
@@ -90,6 +91,17 @@ class RouteTable:
         neighbour = self.slots[slot]
         assert neighbour is not None
         return neighbour
+
+    def received_from(self, neighbour: Neighbour) -> int:
+        """Returns the sum of the finite routes that a neighbour advertises (`digest.py`).
+
+        It is begun when it is wanted first, as those of `holdings.py` are: at a cold start each route changes several times.
+        """
+        if neighbour.received is None:
+            slot = neighbour.slot
+            told = ((row.node, row.routes[slot]) for row in self.rows.values())
+            neighbour.received = sum(share_of(node, route) for node, route in told if route < RETRACTED)
+        return neighbour.received
 
     def neighbours_in(self, bits: int) -> Sequence[Neighbour]:
         """Returns those of some neighbours (bits) that are up, in the order in which they came."""

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mycelium.routing.digest import change_of, digest_of, share_of
+from mycelium.routing.digest import change_of, digest_of, growth_of, share_of
 from mycelium.wire.announcement import SEQUENCE_LIMIT
 from mycelium.wire.control import Digest
 from mycelium.wire.distance import INFINITY, distance
@@ -26,6 +26,15 @@ def test_a_change_leads_from_one_share_to_the_other(
 ) -> None:
     one, other = distance(*before), distance(*after)
     assert share_of(node, one) + change_of(node, one, other) == share_of(node, other)
+
+
+@given(NODES, ROUTES, ROUTES)
+def test_a_route_that_was_retracted_adds_its_whole_share(
+    node: bytes, before: tuple[int, int], after: tuple[int, int]
+) -> None:
+    one, other = distance(*before), distance(*after)
+    held = share_of(node, one) if before[1] != INFINITY else 0
+    assert held + growth_of(node, one, other) == share_of(node, other)
 
 
 def test_two_nodes_that_change_places_make_another_digest() -> None:

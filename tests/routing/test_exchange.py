@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from mycelium.limits import DUMPS_AT_ONCE, DUMPS_PER_SECOND, REQUESTS_PER_SECOND, SharedRate
 from mycelium.routing.announcements import BUDGET_REFILL_S
+from mycelium.routing.digest import share_of
 from mycelium.wire.control import ANY_NODE, Digest, Pin, RouteRequest, SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY, distance
 from tests.routing.engines import QUICK, address, announcement, home_record
@@ -181,3 +182,23 @@ def test_who_asks_for_the_whole_table_is_told_once_more_of_records_too() -> None
     assert not [item for item in lab.flush().get(2, []) if isinstance(item, Pin)]
     lab.says(2, RouteRequest(ANY_NODE))
     assert [item for item in lab.flush()[2] if isinstance(item, Pin)] == [Pin(address(FAR), address(60), True, record)]
+
+
+def test_the_sum_of_what_a_neighbour_advertises_is_the_same_whenever_it_is_begun() -> None:
+    labs = RoutingLab(), RoutingLab()
+    sums = []
+    for lab, is_begun in zip(labs, (True, False), strict=True):
+        lab.up(1)
+        peer, table = lab.engine._table.by_address[address(1)], lab.engine._table
+        if is_begun:
+            assert table.received_from(peer) == 0
+        lab.says(1, update(7, 50), update(8, 60), update(FAR, 70))
+        lab.says(1, update(7, 40), retraction(8), update(FAR, 90, 1))
+        lab.says(1, retraction(8), update(8, 10), retraction(7))
+        assert (peer.received is None) is not is_begun
+        sums.append((peer.routes, table.received_from(peer)))
+    assert (
+        sums[0]
+        == sums[1]
+        == (2, share_of(address(8), distance(seq(), 10)) + share_of(address(FAR), distance(seq(1), 90)))
+    )

@@ -40,7 +40,7 @@ def test_of_a_route_that_it_was_not_told_the_newest_of_nothing_is_known() -> Non
 
 def test_what_it_was_told_of_itself_is_told_again_as_it_may_be_of_another_host() -> None:
     neighbour, row = lost()
-    neighbour.address = FAR
+    neighbour.node = FAR
     assert noted(neighbour, row).told == {FAR: UNKNOWN}
 
 

@@ -208,7 +208,7 @@ def test_trust_ends_what_suspicion_began() -> None:
 def test_routes_that_are_kept_are_used_once_the_neighbour_says_so() -> None:
     lab = settled()
     peer = lab.engine._table.by_address[address(1)]
-    has = digest_of(peer.received)
+    has = digest_of(lab.engine._table.received_from(peer))
     told = back(lab, 1)
     assert told[1][0] == Resume(has)
     assert address(3) not in lab.engine.forwarding.next_hop
