@@ -39,6 +39,7 @@ _TCP_FLAGS: Final = HEADER_BYTES + TCP_FLAGS
 _MERGED_FLAGS: Final = frozenset({TCP_ACK, TCP_ACK | TCP_ECE})  # PSH aside
 _SUPER: Final = {TCP: SUPER_TCP, UDP: SUPER_UDP}
 
+_UNKNOWN: Final = -1  # as room for more: nobody has asked yet
 _FLOW: Final = slice(SOURCE, HEADER_BYTES + 4)  # addresses and ports
 
 # version, class and flow label; length; protocol and hop limit; UDP length
@@ -72,11 +73,12 @@ class MergedRun:
         self.flags = flags
         self.segment_size = segment_size
         self.payloads: list[memoryview] = []
-        self.room = 0  # segments that may still be merged
+        self.room = _UNKNOWN  # segments that may still be merged
         self.head = b""
 
     def open(self, *, merge_udp: bool) -> None:
-        """Prepares for later packets, if this one can be merged."""
+        """Prepares for later packets, if this one can be merged; called when there is one."""
+        self.room = 0
         segment = _segment_of(self.packet, self.flags, self.segment_size)
         if segment is None or segment.pushes or (segment.sequence is None and not merge_udp):
             return
@@ -132,6 +134,8 @@ def coalesce(deliveries: Sequence[Delivery], *, merge_udp: bool = True) -> list[
         head = bytes(packet[:_UDP_HEADERS])
         flow = head[_FLOW]
         run = newest.get(flow)
+        if run is not None and run.room == _UNKNOWN:
+            run.open(merge_udp=merge_udp)
         if run is not None and run.room > 0:
             if head == run.head and flags == PARTIAL_CHECKSUM and len(packet) == len(run.packet):
                 run.payloads.append(packet[_UDP_HEADERS:])
@@ -140,7 +144,6 @@ def coalesce(deliveries: Sequence[Delivery], *, merge_udp: bool = True) -> list[
             if run.takes(packet, flags, segment_size):
                 continue
         newest[flow] = run = MergedRun(packet, flags, segment_size)
-        run.open(merge_udp=merge_udp)
         runs.append(run)
     return runs
 
