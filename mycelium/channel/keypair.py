@@ -47,7 +47,7 @@ class Keypair:
         self.last_opened = now
         self.transcript = keys.transcript
         self.awaited: AwaitedProof | None = None  # of the other end: before it nothing else under this keypair counts
-        self.proof = b""  # of this node, once it is wanted
+        self.proof = b""  # of this node, once it is wanted; kept, so that who wants it again draws no other signature
         self.shown_at = -inf
         self.accepted_by = -inf  # this node seals nothing else under it until then, unless its proof is accepted before
 

@@ -23,7 +23,7 @@ from mycelium.channel.parts import Parts
 from mycelium.crypto.key_proof import KeyProver
 from mycelium.errors import NotAMember
 from mycelium.identity import FINGERPRINT_BYTES
-from mycelium.limits import KEY_PROOFS_OF_ALL, NEIGHBOURS, SESSION_PROOF_PARTS_OF_ALL, SESSIONS
+from mycelium.limits import KEY_PROOFS_OF_ALL, SESSION_PROOF_PARTS_OF_ALL, SESSIONS
 from mycelium.session.counters import SessionCounters
 from mycelium.session.session import Session, SessionKeypair
 from mycelium.timing import SharedBucket
@@ -79,7 +79,7 @@ class _Share:
     """How many proofs are made for partners of one kind, and how many parts they are shown."""
 
     def __init__(self) -> None:
-        self.made = SharedBucket[bytes](KEY_PROOFS_OF_ALL, keys=2 * NEIGHBOURS + SESSIONS, now=0.0)
+        self.made = SharedBucket[bytes](KEY_PROOFS_OF_ALL, keys=SESSIONS, now=0.0)
         self.shown = SharedBucket[bytes](SESSION_PROOF_PARTS_OF_ALL, keys=SESSIONS, now=0.0)
 
 

@@ -63,6 +63,7 @@ class Session:
         "peer_epoch",
         "queue",
         "recent",
+        "refused_for",
         "refused_until",
         "sending",
         "turn",
@@ -82,6 +83,7 @@ class Session:
         self.sending: SessionKeypair | None = None
         self.is_requesting = False  # a request of ours is under way
         self.refused_until = -inf  # no request of ours begins before: the peer has not proved what it must
+        self.refused_for = ""  # what the owner was told last of why a keypair was dropped, until another one is used
         self.queue = queue
         self.recent: deque[tuple[int, bytes, bytes]] = deque(
             maxlen=QUOTED_PACKETS
@@ -180,4 +182,5 @@ class Session:
 
     def _send_under(self, keypair: SessionKeypair) -> None:
         self.sending = keypair
+        self.refused_for = ""
         self.budget.restart_counters()

@@ -301,7 +301,9 @@ class Sessions:
         session.keypairs.remove(keypair)
         del self.by_index[keypair.local_index]
         self.counters.sessions_unproved += 1
-        self.unproved.append((session.peer, cause))
+        if session.refused_for != cause:  # once, as keys are agreed again and again while packets wait
+            session.refused_for = cause
+            self.unproved.append((session.peer, cause))
         if keypair.is_initiator:  # others ask as they like, also in the peer's name
             session.refused_until = now + REFUSED_S
         if session.sending is None and not session.is_proving and not session.is_requesting:

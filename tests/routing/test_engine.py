@@ -6,7 +6,7 @@ from mycelium.identity import Identity, verify_signature
 from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.neighbour import DAMPED_COST
 from mycelium.wire.announcement import Announcement
-from mycelium.wire.control import SeqnoRequest, Update, decode_items, encode_item
+from mycelium.wire.control import RouteRequest, SeqnoRequest, Update, decode_items, encode_item
 from mycelium.wire.distance import INFINITY, distance
 from mycelium.wire.home_record import HomeRecord
 from mycelium.wire.statement import signed_bytes
@@ -186,10 +186,12 @@ def test_who_retires_is_the_last_choice_of_everybody() -> None:
     assert lab.updates(told, 0) == {1: [(0, DAMPED_COST)], 2: [(0, DAMPED_COST)]}
     assert lab.updates(told, 4) == {2: [(0, DAMPED_COST + 17)]}
     assert [lab.next_hop(node) for node in (1, 4)] == [1, 1]
-    lab.says(1, update(5, 7), update(6, INFINITY - DAMPED_COST - 10))
+    lab.says(1, update(5, 7), update(6, INFINITY - DAMPED_COST - 10), update(7, INFINITY - 20))
     told = lab.flush()
     assert lab.updates(told, 5) == {2: [(0, DAMPED_COST + 17)]}
     assert lab.updates(told, 6) == {}, "too far for any"
+    lab.says(2, RouteRequest(address(7)))
+    assert lab.updates(lab.flush(), 7) == {2: [(0, INFINITY)]}
     lab.down(2)
     lab.engine.forget_duplicate(now=lab.now)
     lab.engine.neighbour_up(address(2), 10, now=lab.now)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mycelium.channel.key_proofs import PROVED_WITHIN_S, WANTED_AGAIN_S
+from mycelium.channel.key_proofs import PROVED_WITHIN_S, SHOWN_AGAIN_S, WANTED_AGAIN_S
 from mycelium.channel.proof_causes import not_proved, wrongly_proved
 from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
 from mycelium.errors import NotAMember
@@ -139,6 +139,21 @@ def test_who_has_all_keys_but_the_mldsa_key_gets_no_session(initiator: str) -> N
     lab.send("b", "a", b"forged")
     lab.run(1)
     assert (lab.heard("a"), lab.heard("b")) == ([], [])
+
+
+def test_the_owner_is_told_once_why_keys_are_dropped_until_others_are_used() -> None:
+    lab = pinned("ab")
+    a, key = lab.ends["a"].sessions, lab.ends["b"].identity.exchange_public_key
+    right, told = lab.ends["a"].wanted[key], list[tuple[bytes, str]]()
+    for wanted in (bytes(15) + b"x", bytes(15) + b"x", bytes(15) + b"y", right, bytes(15) + b"y"):
+        lab.ends["a"].wanted[key] = wanted
+        a.want_proofs(now=lab.now)
+        lab.send("a", "b", b"one")
+        lab.run(PROVED_WITHIN_S + REFUSED_S + 1)
+        if wanted != right:
+            told.append((lab.ends["b"].identity.address, not_proved(wanted)))
+    assert a.counters.sessions_unproved >= 4
+    assert a.unproved == told[1:]
 
 
 def test_who_shows_nothing_is_refused_after_some_seconds_and_the_packets_with_it() -> None:
@@ -390,6 +405,25 @@ def test_keys_that_begin_with_a_proof_that_nobody_wants_any_more_are_used_by_bot
         assert len(session.keypairs) == 2
 
 
+def test_new_keys_whose_first_train_is_about_proofs_are_used_where_nothing_is_to_be_proved() -> None:
+    lab = SessionLab("ab")
+    lab.send("a", "b", b"x")
+    lab.run(SIMULTANEOUS_S + 1)
+    old = lab.session("b", "a").sending
+    lab.fate = lambda train: [] if train.kind == DATA else [DELAY_S]
+    a = lab.ends["a"].sessions
+    a.request(lab.session("a", "b"), now=lab.now)
+    lab.run(3 * DELAY_S)
+    keypair = lab.session("a", "b").sending
+    assert keypair is not None
+    a._proving.send(lab.session("a", "b"), keypair, MemberWanted(), now=lab.now)
+    lab.run(2 * DELAY_S)
+    sending = lab.session("b", "a").sending
+    assert sending is not None
+    assert sending is not old
+    assert sending.remote_index == keypair.local_index
+
+
 def test_who_answers_no_wish_any_more_is_shown_nothing_unasked_once_that_has_failed() -> None:
     lab = pinned("ba")
     lab.send("a", "b", b"x")
@@ -461,6 +495,11 @@ def test_what_is_asked_for_or_shown_again_takes_another_next_hop_each_second_tim
     assert turns == [1] * PROOF_PARTS
     lab.run(WANTED_AGAIN_S)
     assert turns[PROOF_PARTS:].count(1) <= 1, "the one that reminds"
+    lab = member_lab("b")
+    lab.fate = lambda train: [] if train.source == "b" and is_part(train) else [DELAY_S]
+    lab.send("a", "b", b"one")
+    lab.run(1.9 * WANTED_AGAIN_S)
+    assert lab.ends["b"].turns == [1] * (certificate_parts(CERTIFICATE_BYTES) - 1), "the last one is short, and arrives"
 
 
 def test_only_parts_that_have_not_arrived_are_shown_again() -> None:
@@ -479,6 +518,20 @@ def test_only_parts_that_have_not_arrived_are_shown_again() -> None:
     assert shown <= PROOF_PARTS + certificate_parts(CERTIFICATE_BYTES) + 2, (
         "the one that was lost, and one that reminds"
     )
+
+
+def test_a_part_of_certificates_that_is_lost_is_asked_for_soon_after_the_last_one() -> None:
+    lab, lost = member_lab(), list[SentTrain]()
+
+    def loses_one(train: SentTrain) -> Delays:
+        is_it = train.source == "b" and is_part(train) and not lost and len(train.body) == WHOLE_PART_BYTES + 2
+        lost.extend([train] if is_it else [])
+        return [] if is_it else [DELAY_S]
+
+    lab.fate = loses_one
+    lab.send("a", "b", b"one")
+    lab.run(SHOWN_AGAIN_S + 9 * DELAY_S)
+    assert (len(lost), lab.heard("b")) == (1, [b"one"])
 
 
 # -- pins that come later ----------------------------------------------------------------------------------------------
@@ -723,8 +776,9 @@ def test_who_asks_again_and_again_is_shown_the_proof_now_and_then_and_it_is_made
     assert lab.ends["b"].sessions.counters.key_proofs_shown == 1
 
 
-def test_who_asks_a_member_again_and_again_is_shown_certificates_no_more_often_than_the_proof() -> None:
-    lab = member_lab()
+@pytest.mark.parametrize("without_key", ["", "b"])
+def test_who_asks_a_member_again_and_again_is_shown_certificates_no_more_often_than_the_proof(without_key: str) -> None:
+    lab = member_lab(*without_key)
     list(arrivals(lab))
     lab.run(1)
     lab.sent.clear()
@@ -733,8 +787,8 @@ def test_who_asks_a_member_again_and_again_is_shown_certificates_no_more_often_t
     for _ in range(10):
         proving.send(session, session.sending, MemberWanted(), now=lab.now)
         lab.run(0.01)
-    shown = sum(train.source == "b" for train in lab.sent)
-    assert shown == PROOF_PARTS + certificate_parts(CERTIFICATE_BYTES)
+    shown = sum(train.source == "b" and train.kind == SESSION_PROOF for train in lab.sent)
+    assert shown == (0 if without_key else PROOF_PARTS) + certificate_parts(CERTIFICATE_BYTES)
 
 
 def test_parts_of_certificates_of_another_length_than_the_first_are_dropped() -> None:

@@ -46,6 +46,8 @@ def test_a_path_ends_at_a_dead_link_and_at_a_node_without_a_route(ring: Stage) -
 def test_an_outage_lasts_from_the_cut_to_the_new_path(ring: Stage) -> None:
     begun = ring.mesh.now
     ring.mesh.cut(1, 2)
+    list(ring.pass_time(0.1))
+    ring.flows.links_changed()  # others than those that the flow needs
     list(ring.pass_time(3.0))
     (record,) = [found for found in ring.take_records() if found["type"] == "outage"]
     assert (record["flow"], record["start"]) == ([0, 2], begun)
@@ -59,15 +61,25 @@ def test_an_outage_lasts_from_the_cut_to_the_new_path(ring: Stage) -> None:
 
 
 def test_an_outage_without_any_path_is_not_avoidable(ring: Stage) -> None:
+    begun = ring.mesh.now
     ring.mesh.cut(1, 2)
     ring.mesh.cut(2, 3)
     list(ring.pass_time(5.0))
     (record,) = ring.flows.unfinished()
     assert (record["flow"], record["end"]) == ([0, 2], None)
     assert ring.flows.avoidable_s() == []
+    checked = ring.mesh.now
+    list(ring.pass_time(0.03))
     ring.mesh.mend(1, 2)
     list(ring.pass_time(2.0))
     assert ring.flows.unfinished() == []
+    [avoidable_s] = ring.flows.avoidable_s()
+    back = begun + ring.flows.outages_s[0]
+    assert avoidable_s < back - checked - 0.02, "since the link is back, not since the last check for black holes"
+    ring.mesh.mend(2, 3)
+    list(ring.pass_time(2.0))
+    ring.mesh.cut(1, 2)
+    assert ring.flows.avoidable_s()[1:] == [0.0], "an outage for itself"
     assert ring.flows.outages_s[0] > 5.0
     assert ring.flows.avoidable_s()[0] < 1.0
     assert ring.flows.repairs_s[0] < 1.0 < 4.0 < ring.flows.after_detection_s[0]

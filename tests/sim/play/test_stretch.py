@@ -2,6 +2,7 @@
 
 import pytest
 
+from sim.play.flows import NO_ROUTE
 from sim.play.stage import Stage
 from sim.play.stretch import PAIRS, sample_paths
 from tests.sim.play.support import settled_stage
@@ -47,6 +48,20 @@ def test_ends_that_have_no_node_in_common_stay_with_the_way_by_the_home(scoped: 
     paths = sample_paths(scoped)
     assert paths.undelivered == NODES - 1, "from that node, as it has no next hops; it is reached from all others"
     assert max(paths.met) <= max(paths.stretch)
+
+
+def test_ends_that_do_not_reach_the_node_that_both_have_stay_with_the_way_by_the_home(
+    scoped: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = scoped.flows.path
+
+    def path(source: int, destination: int, *, by: bytes | None = None) -> tuple[tuple[int, ...], str]:
+        return plain(source, destination) if by is None else ((source,), NO_ROUTE)
+
+    monkeypatch.setattr(scoped.flows, "path", path)
+    paths = sample_paths(scoped)
+    assert max(paths.stretch) > 1.0
+    assert paths.met == paths.stretch
 
 
 def test_where_all_nodes_are_in_all_tables_nobody_has_to_meet() -> None:
