@@ -247,7 +247,7 @@ def test_frame_that_comes_in_time_makes_the_report_needless() -> None:
     for counter in (1, 3, 2):
         arrivals.add(counter, now=1.0)
 
-    assert [arrivals.is_due(now=1.0 + REPORT_AFTER_S), arrivals.take(now=2.0)] == [False, (3, 3)]
+    assert [arrivals.add(4, now=1.0 + REPORT_AFTER_S), arrivals.take(now=2.0)] == [False, (4, 4)]
     assert arrivals.due_at == math.inf
 
 

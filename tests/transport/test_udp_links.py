@@ -100,6 +100,16 @@ def test_frames_of_a_new_link_keep_their_order_while_its_datagrams_change_their_
     assert read(opened.strangers) == [JUNK, frame(9, INDEX + 1)]
 
 
+def test_what_was_moved_comes_before_what_was_read_ahead(opened: Opened) -> None:
+    opened.expect(7)
+    opened.send(frame(0, 7), frame(1, 7, size=200))
+    assert opened.links.receive() is not None
+    assert opened.links.holds_more()
+    opened.send(frame(1), frame(2))
+    opened.expect(INDEX, 7)
+    assert read(opened.links) == [frame(1), frame(2), frame(1, 7, size=200)]
+
+
 def test_a_socket_that_is_drained_is_not_while_something_was_moved(opened: Opened) -> None:
     assert (opened.links.receive(), opened.links.is_drained) == (None, True)
     opened.send(frame(1), frame(2))
