@@ -1,6 +1,8 @@
 """The graph of a model: arrays in place of objects, so that it may have a million nodes."""
 
-from heapq import heappop, heappush
+from collections.abc import Iterator
+from heapq import heappop, heappush, heapreplace
+from itertools import islice
 from random import Random
 from typing import Final
 
@@ -31,56 +33,76 @@ class Mapped:
         both = np.concatenate((ends, ends[::-1]), axis=1)
         self.graph = csr_array((np.concatenate((costs, costs)), (both[0], both[1])), shape=(self.size, self.size))
         self.degrees: Nodes = np.diff(self.graph.indptr)
+        by_cost = np.lexsort((self.graph.indices, self.graph.data, np.repeat(np.arange(self.size), self.degrees)))
         self._starts = self.graph.indptr.tolist()
-        self._neighbours = self.graph.indices.tolist()
-        self._costs = self.graph.data.tolist()
+        self._neighbours = self.graph.indices[by_cost].tolist()  # of one node after the other, the nearest first
+        self._costs = self.graph.data[by_cost].tolist()
         self._balls: dict[int, dict[int, float]] = {}
+        self._edges: dict[int, tuple[float, int]] = {}
 
     def distances(self, sources: list[int]) -> Costs:
         """Returns a row of metrics to all nodes for each source."""
         found: Costs = dijkstra(self.graph, indices=sources)
         return found
 
-    def towards(self, roots: list[int], count: int) -> list[dict[int, int]]:
-        """Returns for each node its nearest roots, so many, and the next node on the way to each: the node where it is one.
-
-        Whoever is on the way to one of the nearest has it among its nearest too.
-        """
-        found: list[dict[int, int]] = [{} for _ in range(self.size)]
-        heap = [(0.0, root, root, root) for root in roots]
-        while heap:
-            metric, root, node, following = heappop(heap)
-            nearest = found[node]
-            if root in nearest or len(nearest) == count:
-                continue
-            nearest[root] = following
-            for index in range(self._starts[node], self._starts[node + 1]):
-                neighbour = self._neighbours[index]
-                if len(found[neighbour]) < count:
-                    heappush(heap, (metric + self._costs[index], root, neighbour, node))
+    def ways(self, source: int, roots: set[int], count: int) -> dict[int, list[int]]:
+        """Returns so many of the nearest roots, the nearest first, and the nodes of a shortest way to each, source included."""
+        before: dict[int, int] = {}
+        found: dict[int, list[int]] = {}
+        for node, _, previous in self.outward(source):
+            before[node] = previous
+            if node in roots:
+                way = found[node] = [node]
+                while way[-1] != source:
+                    way.append(before[way[-1]])
+                way.reverse()
+                if len(found) == count:
+                    break
         return found
 
     def ball(self, node: int, nodes: int) -> dict[int, float]:
         """Returns the nearest nodes, this one included, with their metrics, in ascending order."""
         known = self._balls.get(node)
         if known is None:
-            known = self._balls[node] = self.search(node, nodes)
+            known = self._balls[node] = {other: metric for other, metric, _ in islice(self.outward(node), nodes)}
         return known
 
-    def search(self, source: int, nodes: int) -> dict[int, float]:
-        """Finds what `ball` returns, and keeps nothing."""
-        found: dict[int, float] = {}
-        heap = [(0.0, source)]
-        while heap and len(found) < nodes:
-            metric, node = heappop(heap)
-            if node in found:
+    def edge(self, node: int, nodes: int) -> tuple[float, int]:
+        """Returns the metric and the number of the last of so many nearest nodes: the others have smaller ones."""
+        known = self._edges.get(node)
+        if known is None:
+            *_, (last, metric, _) = islice(self.outward(node), nodes)
+            known = self._edges[node] = metric, last
+        return known
+
+    def outward(self, source: int) -> Iterator[tuple[int, float, int]]:
+        """Yields each node by ascending metric and number, this one first, with its metric and the node before it on the way.
+
+        Of each node that was found only its next link waits to be looked at, so a hub costs what is used of its links.
+        """
+        starts, neighbours, costs = self._starts, self._neighbours, self._costs
+        metrics: dict[int, float] = {}
+        heap = [(0.0, source, source, starts[source + 1])]
+        while heap:
+            metric, node, before, link = heap[0]
+            is_found = node in metrics
+            if not is_found:
+                metrics[node] = metric
+            link, end = link + 1, starts[before + 1]
+            while link < end and neighbours[link] in metrics:
+                link += 1
+            if link < end:
+                heapreplace(heap, (metrics[before] + costs[link], neighbours[link], before, link))
+            else:
+                heappop(heap)
+            if is_found:
                 continue
-            found[node] = metric
-            for index in range(self._starts[node], self._starts[node + 1]):
-                neighbour = self._neighbours[index]
-                if neighbour not in found:
-                    heappush(heap, (metric + self._costs[index], neighbour))
-        return found
+            link, end = starts[node], starts[node + 1]
+            while link < end and neighbours[link] in metrics:
+                link += 1
+            if link < end:
+                heappush(heap, (metric + costs[link], neighbours[link], node, link))
+            yield node, metric, before
 
 
 def _made(topology: str, nodes: int, seed: int) -> tuple[Nodes, Costs]:

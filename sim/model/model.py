@@ -5,7 +5,7 @@ and nodes on the way there keep a pin. Stretch is that of the paths of some pair
 of the destination, until a node has the destination in scope.
 """
 
-from collections.abc import Iterator
+from itertools import islice
 from random import Random
 from typing import Final
 
@@ -24,10 +24,11 @@ REPLICAS: Final = 3  # landmarks that keep the home record of a node
 SAMPLES: Final = 32  # sources, and as many destinations
 # that a node sends of each route, to each neighbour but one, in a cold start: runs of 1,000 to 10,000 nodes sent 206 to 253
 BYTES_PER_ROUTE: Final = 228.0
-ALL_ASKED: Final = 20_000  # nodes of a network in which each one is asked whether it stands up
+ALL_ASKED: Final = 100_000  # nodes of a network in which each one is asked whether it stands up
 FIRST_ASKED: Final = 4_000  # nodes with most links, of a larger one, of which each is asked
 WALKED: Final = 4_000  # nodes whose ways home are walked
-ASKED: Final = 400  # nodes that are asked of each further block of nodes; blocks double in size
+ASKED: Final = 800  # nodes that are asked of each further block of nodes
+BLOCK: Final = 4  # a block has one for so many nodes before it: those of one block do not see each other
 
 
 class Modelled(Struct, frozen=True):
@@ -59,8 +60,8 @@ class Model:
         self._scope = scope
         self._dice = Random(f"model/{topology}/{nodes}/{scope}/{seed}")
         self._map = Mapped(topology, nodes, seed)
-        self.landmarks = sorted(self._elected())
-        self._to_homes = self._map.towards(self.landmarks, HOMES)
+        self._standing = self._elected()
+        self.landmarks = sorted(self._standing)
 
     def _elected(self) -> set[int]:
         """Returns landmarks: nodes stand up, hubs mostly first, unless enough of those before are among their nearest.
@@ -77,11 +78,13 @@ class Model:
             found = [node for node in asked if self._stands_up(node, standing)]
             others = [node for node in block if node not in standing] if len(asked) < len(block) else []
             standing.update(dice.sample(others, round(len(found) * (len(block) / len(asked) - 1))))
-            first, size = first + size, 2 * size
+            first += size
+            size = first // BLOCK
         return standing
 
     def _stands_up(self, node: int, standing: set[int]) -> bool:
-        if sum(other in standing for other in self._map.search(node, self._scope)) >= WANTED:
+        near = (other for other, _, _ in islice(self._map.outward(node), self._scope) if other in standing)
+        if len(list(islice(near, WANTED))) == WANTED:
             return False
         standing.add(node)
         return True
@@ -133,7 +136,7 @@ class Model:
     def _pins(self) -> float:
         """Returns how many nodes one is pinned at on average: those on the way to its homes."""
         nodes = self._dice.sample(range(self._map.size), min(WALKED, self._map.size))
-        return sum(len(self._way_home(node)) for node in nodes) / len(nodes)
+        return sum(len(_pinned_at(self._map.ways(node, self._standing, HOMES))) for node in nodes) / len(nodes)
 
     def _costs(self, source: int, target: int, of_source: Costs, of_target: Costs) -> tuple[float, float, float]:
         """Returns the costs of the first packet, of one after the handshake, and of one by the node where both meet."""
@@ -143,23 +146,14 @@ class Model:
 
     def _walk(self, source: int, target: int, of_source: Costs, of_target: Costs) -> float:
         """Follows a packet towards the home of its destination, until a node has the destination in scope."""
-        home = next(iter(self._to_homes[target]))
-        way_home = {target, *self._way_home(target)}
+        homes = self._map.ways(target, self._standing, HOMES)
+        home = next(iter(homes))
+        way_home = {target, home} | _pinned_at(homes)
         path = self._path(source, home, of_source)
         for node in path:
-            if node in way_home or node == home or target in self._map.ball(node, self._scope):
+            if node in way_home or (of_target[node], target) <= self._map.edge(node, self._scope):
                 return float(of_source[node] + of_target[node])
         raise AssertionError("a path ends at its end")
-
-    def _way_home(self, node: int) -> set[int]:
-        """Returns the nodes at which a node is pinned; a landmark is at none."""
-        homes = self._to_homes[node]
-        return set() if node in homes else {hop for home in homes for hop in self._way(node, home)}
-
-    def _way(self, node: int, home: int) -> Iterator[int]:
-        while node != home:
-            node = self._to_homes[node][home]
-            yield node
 
     def _path(self, source: int, end: int, of_source: Costs) -> list[int]:
         """Returns the nodes of a shortest path, found backwards from its end."""
@@ -183,6 +177,12 @@ class Model:
         """Returns the round trip to the nearest of the landmarks that keep a record."""
         replicas = self._dice.sample(self.landmarks, min(REPLICAS, len(self.landmarks)))
         return round(2_000 * COST_UNIT_S * float(of_source[replicas].min()), 2)
+
+
+def _pinned_at(homes: dict[int, list[int]]) -> set[int]:
+    """Returns the nodes at which one is pinned, by the ways to its homes; a landmark is at none."""
+    ways = list(homes.values())
+    return set() if len(ways[0]) == 1 else {node for way in ways for node in way[1:]}
 
 
 def _of(values: list[float]) -> Quantiles:

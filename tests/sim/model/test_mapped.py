@@ -1,5 +1,7 @@
 """The graphs of models."""
 
+from itertools import pairwise
+
 import networkx
 import numpy as np
 import pytest
@@ -29,17 +31,22 @@ def test_each_node_has_its_nearest_roots_and_a_shortest_way_to_each() -> None:
     roots = [3, 9, 20, 41]
     metrics = mapped_graph.distances(roots)
     graph = mapped_graph.graph.todense()
-    found = mapped_graph.towards(roots, 2)
-    for node, nearest in enumerate(found):
-        order = np.argsort(metrics[:, node])[:2]
-        assert list(nearest) == [roots[place] for place in order]
-        for place in order:
-            following = nearest[roots[place]]
-            if node == roots[place]:
-                assert following == node
-            else:
-                assert metrics[place, node] == graph[node, following] + metrics[place, following]
-                assert roots[place] in found[following]
+    for node in range(60):
+        found = mapped_graph.ways(node, set(roots), 2)
+        order = np.argsort(metrics[:, node], kind="stable")[:2]
+        assert list(found) == [roots[place] for place in order]
+        for place, way in zip(order, found.values(), strict=True):
+            assert (way[0], way[-1]) == (node, roots[place])
+            assert sum(graph[one, other] for one, other in pairwise(way)) == metrics[place, node]
+
+
+def test_the_last_of_the_nearest_tells_which_nodes_are_among_them() -> None:
+    mapped_graph = Mapped("ba:m=2", 60, 3)
+    for node in range(60):
+        metrics = mapped_graph.distances([node])[0]
+        ball = mapped_graph.ball(node, 10)
+        assert list(ball) == sorted(range(60), key=lambda other: (metrics[other], other))[:10]
+        assert {other for other in range(60) if (metrics[other], other) <= mapped_graph.edge(node, 10)} == set(ball)
 
 
 def test_a_graph_of_more_nodes_is_drawn_without_objects(monkeypatch: pytest.MonkeyPatch) -> None:
