@@ -481,6 +481,49 @@ def test_new_keys_that_the_other_end_never_accepts_are_dropped_however_late_that
     assert lab.session("a", "b").sending is old
 
 
+def test_who_is_reminded_to_accept_is_so_over_another_next_hop_each_second_time() -> None:
+    lab = pinned("ba")
+    lab.send("a", "b", b"x")
+    lab.run(SIMULTANEOUS_S + 1)
+    lab.fate = lambda train: [] if train.source == "b" and train.kind in (SESSION_PROOF, DATA) else [DELAY_S]
+    lab.ends["a"].turns.clear()
+    lab.ends["a"].sessions.request(lab.session("a", "b"), now=lab.now)
+    lab.run(3.3 * WANTED_AGAIN_S)
+    assert lab.ends["a"].turns == [1]
+
+
+def test_a_member_without_an_mldsa_key_reminds_by_a_part_of_its_certificates() -> None:
+    lab = member_lab("a")
+    accepts_at = lab.now + 0.8 * WANTED_AGAIN_S
+
+    def fate(train: SentTrain) -> Delays:
+        says_so = train.kind == DATA or len(train.body) == 1 + TAG_BYTES
+        return [] if train.source == "b" and says_so and lab.now < accepts_at else [DELAY_S]
+
+    lab.fate = fate
+    lab.send("a", "b", b"one")
+    lab.run(0.9 * WANTED_AGAIN_S)
+    assert lab.heard("b") == []
+    lab.run(WANTED_AGAIN_S)
+    assert lab.heard("b") == [b"one"]
+
+
+def test_keys_are_used_in_the_end_where_too_many_proofs_were_wanted_and_this_one_is_no_more() -> None:
+    lab = pinned("ba")
+    lab.send("a", "b", b"x")
+    lab.run(SIMULTANEOUS_S + 1)
+    a, b, old = lab.ends["a"].sessions, lab.ends["b"], lab.session("a", "b").sending
+    b.wanted.clear()
+    b.sessions.want_proofs(now=lab.now)
+    for share in (a._proving._budgets.known, a._proving._budgets.strangers):
+        share.made = SharedBucket(SharedRate(0.001, 0.5, 0.001, 0.5), keys=4, now=lab.now)
+    a.request(lab.session("a", "b"), now=lab.now)
+    lab.run(PROVED_WITHIN_S + 1)
+    assert a.counters.key_proofs_over_budget == 1
+    assert lab.session("a", "b").sending is lab.session("a", "b").keypairs[0] is not old
+    assert a.unproved == []
+
+
 def test_what_is_asked_for_or_shown_again_takes_another_next_hop_each_second_time() -> None:
     lab = pinned("ab")
     lab.fate = lambda train: [] if train.kind == SESSION_PROOF else [DELAY_S]
