@@ -18,7 +18,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from mycelium.channel.awaited_proof import AwaitedProof
-from mycelium.channel.key_proofs import SHOWN_AGAIN_S, WANTED_AGAIN_S, KeyProofs
+from mycelium.channel.key_proofs import PROVED_WITHIN_S, SHOWN_AGAIN_S, WANTED_AGAIN_S, KeyProofs
 from mycelium.channel.parts import Parts
 from mycelium.crypto.key_proof import KeyProver
 from mycelium.errors import NotAMember
@@ -192,8 +192,15 @@ class SessionProofs(KeyProofs[SessionKeypair]):
         keypair.shown += 1
         self._of_all = self._share.made
         is_shown = super()._show(keypair, arrived, now=now)
-        self._session.hold()
+        if is_shown:
+            self._wait_until_accepted(keypair, now=now)
         return is_shown
+
+    def _wait_until_accepted(self, keypair: SessionKeypair, *, now: float) -> None:
+        """Seals nothing but proofs under a keypair until the partner, which drops all else, accepts what it was shown."""
+        if keypair.accepted_by == -inf:
+            keypair.accepted_by = now + PROVED_WITHIN_S
+        self._session.hold()
 
     def _show_all(self, keypair: SessionKeypair, wanted: MemberWanted, *, now: float) -> None:
         """Shows proof and certificates; a member whose key was imported has certificates only."""
@@ -211,6 +218,7 @@ class SessionProofs(KeyProofs[SessionKeypair]):
             keypair.shown_at = now
             for part in parts:
                 self._send_item(self._session, keypair, part, sent=keypair.shown, now=now)
+            self._wait_until_accepted(keypair, now=now)
 
     @property
     def _share(self) -> _Share:

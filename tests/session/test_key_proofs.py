@@ -1,7 +1,8 @@
 """Partners prove ML-DSA keys in a session: nothing is sent to who has not, nothing taken of it, no renewal loses a packet."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from math import inf
 
 import pytest
@@ -783,6 +784,35 @@ def test_a_certificate_that_is_valid_no_more_is_shown_anew_and_the_packets_wait(
     lab.run(1)
     assert lab.heard("b") == [b"waits"]
     assert members(lab, "a").checked == 2
+
+
+@pytest.mark.parametrize("made", [partial(pinned, "ab"), member_lab, partial(member_lab, "b")])
+def test_who_is_to_prove_once_more_under_the_same_keys_has_its_packets_wait(made: Callable[[], SessionLab]) -> None:
+    lab = made()
+    lab.send("a", "b", b"one")
+    lab.run(1)
+    a, lost = lab.ends["a"], list[SentTrain]()
+    if a.members is None:
+        a.wanted.clear()
+        a.sessions.want_proofs(now=lab.now)
+        want(lab, "a", "b")
+    else:
+        members(lab, "a").known.clear()
+
+    def loses_one(train: SentTrain) -> Delays:
+        is_it = train.source == "b" and is_part(train) and not lost
+        lost.extend([train] if is_it else [])
+        return [] if is_it else [DELAY_S]
+
+    lab.fate = loses_one
+    a.sessions.want_proofs(now=lab.now)
+    lab.run(1.5 * DELAY_S)
+    sent = [b"%d" % number for number in range(50)]
+    for data in sent:
+        lab.send("b", "a", data)
+        lab.run(DELAY_S)
+    lab.run(1)
+    assert (len(lost), lab.heard("a"), a.unproved) == (1, sent, 0)
 
 
 @settings(max_examples=examples(40))
