@@ -140,7 +140,7 @@ class Selection:
         for row in self._scope.redraw():
             self.review(row, now=now)
         for row in self._table.rows.values():
-            if row.metric == INFINITY:  # it may be wanted now
+            if not row.near:  # over a route that is not feasible it may have a place now
                 self._requests.ask(row, now=now)
         self.news.append(self._table.own)
 

@@ -200,6 +200,19 @@ def test_a_newer_sequence_is_asked_of_a_node_without_a_route_once_there_is_room_
     assert [(name, request.node) for name, request in lab.requests(lab.flush())] == [(2, address(12))]
 
 
+def test_a_newer_sequence_is_asked_for_a_route_with_which_a_node_has_a_place_once_there_is_room_for_it() -> None:
+    lab = small_lab(6)
+    lab.flush()
+    lab.says(1, *(update(20 + near, 1) for near in range(3)))
+    lab.flush()
+    lab.says(1, update(12, 5_000), update(13, 3_000), update(14, 4_000), update(15, 4_000))
+    lab.says(2, update(12, 1_000))  # unfeasible, as it was told to 2 with less
+    assert lab.requests(lab.flush()) == []
+    lab.says(1, *(Update(address(20 + near), distance(seq(), INFINITY)) for near in range(3)))
+    assert [(name, request.node) for name, request in lab.requests(lab.flush())] == [(2, address(12))]
+    assert used(lab) == {10, 11, 13}, "with its present route it has no place"
+
+
 def test_news_of_a_landmark_are_told_at_once_and_a_newer_sequence_alone_is_not() -> None:
     lab = RoutingLab(SMALL)
     lab.up(1, 2, 3)
