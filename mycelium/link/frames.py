@@ -222,7 +222,10 @@ class Frames:
     def receive(
         self, index: int, endpoint: Endpoint, burst: memoryview, segment_size: int, *, waited_s: float, now: float
     ) -> list[memoryview]:
-        """Takes datagrams of equal size under one of our indices; returns the data frames whose turn has come, opened."""
+        """Takes datagrams of equal size under one of our indices; returns the data frames whose turn has come, opened.
+
+        A burst that may be written to is left changed: frames are opened where they lie.
+        """
         self.waited_s = waited_s
         keypair = self.keypairs.by_index.get(index)
         frames: list[memoryview] = []

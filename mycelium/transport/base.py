@@ -47,7 +47,10 @@ class Transport(Protocol):
         """Ranks this transport for sending to an endpoint: the highest rank fits best, 0 can't send there."""
 
     def receive(self) -> Received | None:
-        """Returns what one system call has received, or None when nothing is queued. The view is valid until the next call."""
+        """Returns what one system call has received, or None when nothing is queued.
+
+        The view is valid until the next call. Unless it is read-only, whoever takes it may write to it.
+        """
 
     def holds_more(self) -> bool:
         """Tells whether `receive` has datagrams that were read already, so that the descriptor need not be readable."""

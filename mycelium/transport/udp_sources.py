@@ -21,9 +21,8 @@ from mycelium.transport.underlay import Underlay
 
 _INT: Final = struct.Struct("=i")
 
-Told = tuple[
-    Endpoint, int
-]  # the source, `marked` if the datagrams are; the size that GRO tells of, 0 for a single datagram
+# the source, `marked` if the datagrams are; the size that GRO tells of, 0 for a single datagram
+Told = tuple[Endpoint, int]
 
 
 class UdpSources:

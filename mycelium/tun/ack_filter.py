@@ -4,8 +4,9 @@ A receiver acknowledges each super-packet that it is handed, and acknowledgement
 read reach their sender at once, where each costs a write to TUN and a pass through TCP.
 
 Only what says nothing else gives way: no payload, no flag but ACK, no option but timestamps, all headers equal but for
-acknowledgement, timestamps, window and checksum, and the later acknowledgement beyond the earlier one. So duplicates, SACK,
-ECN and keepalives pass, and whatever has a packet of another kind between.
+acknowledgement, timestamps, window and checksum, and the later acknowledgement beyond the earlier one. So SACK, ECN and
+keepalives pass, and whatever has a packet of another kind between; so do duplicates and window updates, but for the last
+before an acknowledgement of more, which tells that nothing is missing there and has a newer window.
 """
 
 import struct
@@ -15,9 +16,8 @@ from mycelium.packet.batch import Slot
 from mycelium.packet.ipv6 import HEADER_BYTES, NEXT_HEADER, TCP, TCP_HEADER_BYTES
 from mycelium.packet.offload import TCP_ACK
 
-_TCP_BYTES: Final = (
-    TCP_HEADER_BYTES + 12
-)  # with timestamps, aligned as in RFC 7323, appendix A: almost every stack has them
+# with timestamps, aligned as in RFC 7323, appendix A: almost every stack has them
+_TCP_BYTES: Final = TCP_HEADER_BYTES + 12
 ACK_BYTES: Final = HEADER_BYTES + _TCP_BYTES
 NO_SLOT: Final = -1
 _KIND: Final = _TCP_BYTES // 4 << 12 | TCP_ACK  # data offset and flags
@@ -50,7 +50,7 @@ class AckFilter:
         headers, ack, kind, option = _FIELDS.unpack_from(buffer, start)
         if kind != _KIND or option != _TIMESTAMPS or headers[NEXT_HEADER] != TCP:
             return False
-        number, before = self._newest.get(headers, (0, ack))
+        number, before = self._newest.get(headers, (NO_SLOT, ack))
         if not 0 < (ack - before) & _MASK < _HALF:
             self._newest[headers] = len(slots), ack
             self.next_slot = len(slots) + 1

@@ -1,5 +1,6 @@
 """Runs of packets are cut into parts that hold all packets, in order, and are no longer than allowed where that can be."""
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -31,6 +32,7 @@ def items_of(part: bytes) -> list[Packet]:
     while part:
         word, segment_size = ITEM_HEADER.unpack_from(part)
         end = ITEM_HEADER_BYTES + (word >> 8)
+        assert end <= len(part)
         items.append((part[ITEM_HEADER_BYTES:end], word & 0xF, segment_size))
         part = part[end:]
     return items
@@ -94,6 +96,14 @@ def test_segments_of_tcp_are_cut_to_fit_one_datagram_and_datagrams_are_not() -> 
     udp = (udp_packet(bytes(3_000)), SUPER_UDP | PARTIAL_CHECKSUM, 1_300)
     assert max(len(packet) for part, _ in cut([tcp], 1_000) for packet, _, _ in part) == 1_000 - ITEM_HEADER_BYTES
     assert [len(packet) for part, _ in cut([udp], 1_000) for packet, _, _ in part] == [1_348, 1_348, 448]
+
+
+@pytest.mark.parametrize(("room", "lengths"), [(-1, [5, 5, 2]), (0, [5, 5, 2]), (1, [1] * 12), (4, [4, 4, 4])])
+def test_segments_of_tcp_whose_headers_leave_no_room_are_not_cut(room: int, lengths: list[int]) -> None:
+    tcp = (tcp_packet(bytes(12)), SUPER_TCP | PARTIAL_CHECKSUM, 5)
+    parts = cut([tcp], ITEM_HEADER_BYTES + TCP_HEADERS_BYTES + room)
+    assert [len(packet) - TCP_HEADERS_BYTES for part, _ in parts for packet, _, _ in part] == lengths
+    assert {len(part) for part, _ in parts} == {1}
 
 
 def test_what_just_fits_is_not_cut() -> None:

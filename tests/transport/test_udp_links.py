@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from mycelium.endpoint import Endpoint
+from mycelium.transport import udp_strangers
 from mycelium.transport.base import SHORT_BYTES, Transport
 from mycelium.transport.udp_links import UdpLinks
 from mycelium.transport.udp_port import UdpPort, open_udp
@@ -131,6 +132,20 @@ def test_what_was_moved_tells_when_it_arrived_and_from_where(opened: Opened) -> 
     host, port = opened.sender.getsockname()
     assert received[2].remote == Endpoint("udp", host, port)
     assert opened.links.receive() is None
+
+
+def test_what_comes_after_what_was_moved_has_arrived_at_its_own_time(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(udp_strangers, "time", lambda: 0.0)
+    opened.send(frame(1))
+    opened.expect(INDEX)
+    assert opened.links.receive() is not None
+    assert opened.links.waited_s() > PATIENCE_S, "moved, since 1970"
+    opened.send(frame(2), frame(3, size=200))
+    for _ in ("read by itself", "read ahead"):
+        assert opened.links.receive() is not None
+        assert opened.links.waited_s() < PATIENCE_S
 
 
 def test_marks_of_routers_are_moved_too(opened: Opened) -> None:

@@ -60,6 +60,11 @@ def test_duplicates_and_older_ones_are_kept(before: int, after: int) -> None:
     assert read_in_one(packets) == [packet for _, packet in packets]
 
 
+def test_the_last_duplicate_gives_way_to_an_acknowledgement_of_more() -> None:
+    packets = [Said(ack, mark=mark).packet for mark, ack in enumerate((5, 5, 5, 6))]
+    assert read_in_one(packets) == [packet for _, packet in (*packets[:2], packets[3])]
+
+
 def test_numbers_wrap_around() -> None:
     packets = [Said(HIGHEST).packet, Said(3).packet]
     assert read_in_one(packets) == [packets[1][1]]
