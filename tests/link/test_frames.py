@@ -111,6 +111,20 @@ def test_a_frame_is_opened_where_it_lies_unless_that_must_be_kept(lab: LinkLab, 
     assert not kept or burst == before
 
 
+def test_forgeries_and_copies_beside_frames_that_are_opened_where_they_lie_spoil_nothing(lab: LinkLab) -> None:
+    bodies = [bytes([number]) * 500 for number in (1, 2, 3)]
+    lab.sent.clear()
+    for body in bodies:
+        lab.send("a", body)
+    first, second, third = datagrams(lab, "a", 500)
+    forged = second[:-1] + bytes((second[-1] ^ 1,))
+    burst = memoryview(bytearray().join((first, forged, second, first, third)))
+    index, segment_size = int.from_bytes(first[4:8], "big"), len(first)
+    frames = lab.link("b").receive(index, endpoint("a"), burst, segment_size, waited_s=0.0, now=lab.now)
+    assert [bytes(frame[-500:]) for frame in frames] == bodies
+    assert lab.ends["b"].counters.frames_not_opened == 2
+
+
 def test_a_burst_may_hold_frames_under_several_keypairs_and_garbage(lab: LinkLab) -> None:
     length = SEALED_OVERHEAD + TRAIN_HEADER_BYTES + 8
     lab.run(SIMULTANEOUS_S)  # a handshake sooner would count as simultaneous, and might not be the one preferred
