@@ -23,7 +23,7 @@ _madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 def collapse_memory(maps: Path = Path("/proc/self/maps")) -> list[Area]:
     """Moves what lies together anyway into huge pages; returns what was. A host that can't leaves all as it is."""
     try:
-        text = maps.read_text()
+        text = maps.read_text(errors="replace")  # names of files may have any bytes
     except OSError:
         return []
     areas: list[Area] = []

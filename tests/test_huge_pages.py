@@ -30,7 +30,7 @@ def test_whole_huge_pages_of_private_data_are_moved(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(huge_pages, "_madvise", refuse)
     maps = tmp_path / "maps"
-    maps.write_text(AREAS)
+    maps.write_bytes(AREAS.encode().replace(b"library", b"librairi\xe9"))
     assert collapse_memory(maps) == [], "this kernel can't"
     assert asked == [(0x200000, 0x600000), (0xA00000, HUGE_BYTES), (0xC00000, HUGE_BYTES)]
 

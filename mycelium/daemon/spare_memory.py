@@ -39,7 +39,7 @@ def forget_files(smaps: Path = Path("/proc/self/smaps")) -> None:
     An area with a page of this process's own stays: relocated data, or what a debugger has written.
     """
     try:
-        text = smaps.read_text()
+        text = smaps.read_text(errors="replace")  # names of files may have any bytes
     except OSError:
         return
     for area in map(_OF_FILE.match, _AREAS.split(text)):
