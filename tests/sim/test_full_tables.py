@@ -202,15 +202,17 @@ def ask(mesh: NodeMesh, node: int) -> None:
     ("fidelity", "topology", "seed"),
     [(ROUTING, "ba:m=2", 1), (ROUTING, "geometric", 2), (ROUTING, "internet", 3), (NODE, "ba:m=2", 1)],
 )
-@pytest.mark.parametrize("shares_from", [SHARES_FROM, 4])
 def test_tables_with_room_for_all_are_told_the_very_same(
-    fidelity: str, topology: str, seed: int, shares_from: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    fidelity: str, topology: str, seed: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(scopes, "SHARES_FROM", shares_from)  # from then on neighbours share some of the places
     everybody, right = played(monkeypatch, tmp_path, fidelity, DESTINATIONS, topology=topology, seed=seed)
     assert not {kind for kind in OF_SMALL_TABLES if everybody.said[kind]}
-    # the node that joins is one more; DESTINATIONS is without any limit
-    for scope in (NODES[fidelity] + 1, DESTINATIONS - 1)[: 1 if fidelity == NODE else 2]:
+    just_enough = NODES[fidelity] + 1  # the node that joins is one more; DESTINATIONS is without any limit
+    # from shares_from places on neighbours share some of them
+    for scope, shares_from in ((just_enough, SHARES_FROM), (just_enough, 4), (DESTINATIONS - 1, SHARES_FROM)):
+        if fidelity == NODE and scope != just_enough:
+            continue
+        monkeypatch.setattr(scopes, "SHARES_FROM", shares_from)
         wires, summary = played(monkeypatch, tmp_path, fidelity, scope, topology=topology, seed=seed)
         assert wires.said == everybody.said
         assert wires.digest() == everybody.digest()
