@@ -29,10 +29,12 @@ class Advertiser:
     __slots__ = (
         "_counters",
         "_dirty",
+        "_free_frames",
         "_has_room",
         "_holdings",
         "_lazy",
         "_parameters",
+        "_rests_for",
         "_rests_since",
         "_rng",
         "_scope",
@@ -65,7 +67,9 @@ class Advertiser:
         self._has_room = has_room  # whether a neighbour has taken most of what it was told
         self._dirty: list[Destination] = []
         self._lazy: dict[Destination, None] = {}
-        self._rests_since = -inf  # when all changes had been told
+        self._rests_since = -inf  # when changes were told last
+        self._rests_for = 0  # neighbours that were told, and still are to be spared
+        self._free_frames = TokenBucket(parameters.free_frames_per_s, burst=parameters.free_frames, now=0.0)
         self.flush_at = inf
         self.lazy_at = inf
         # pays for the changes that are marked, while a neighbour's updates are applied
@@ -159,7 +163,9 @@ class Advertiser:
         self.flush_at = inf
         if self._dirty and now >= self._rest_ends():
             self._broadcast(self._next_dirty(), now=now)
-            self._rests_since = -inf if self._dirty else now
+            told = sum(1 for one in self._table.by_address.values() if one.retractions or one.updates)
+            is_free = self._free_frames.take(told, now=now)
+            self._rests_since, self._rests_for = now, 0 if self._dirty or is_free else told
         if self._dirty:
             self.flush_at = max(now + self._parameters.urgent_batch_s, self._rest_ends())
         room = DUMP_ROWS_AT_ONCE
@@ -176,9 +182,9 @@ class Advertiser:
                 self._post(neighbour)
 
     def _rest_ends(self) -> float:
-        """Returns when changes are told again: where neighbours are many, each batch of them costs a frame for every one."""
+        """Returns when changes are told again: a batch of them costs a frame for every neighbour that is told any."""
         is_urgent = any(row.selected < 0 for row in self._dirty)
-        return self._rests_since + self._parameters.rest_s(len(self._table.by_address), is_urgent=is_urgent)
+        return self._rests_since + self._parameters.rest_s(self._rests_for, is_urgent=is_urgent)
 
     def _next_dirty(self) -> list[Destination]:
         """Takes as many rows off the queue as may be told in one go; those that go to few neighbours take little room."""

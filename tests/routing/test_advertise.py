@@ -1,6 +1,7 @@
 """What neighbours are told, when, and how often."""
 
 import pytest
+from msgspec.structs import replace
 
 from mycelium.routing.digest import digest_of, share_of
 from mycelium.routing.parameters import RoutingParameters
@@ -10,6 +11,9 @@ from tests.routing.engines import address, announcement
 from tests.routing.lab import RoutingLab, retraction, seq, update
 
 FAR = 9
+
+# changes that more than three neighbours are told are followed by a rest
+RESTING = RoutingParameters(many_neighbours=3, urgent_rest_s=0.05, rest_each_s=0.25, free_frames=0.0)
 
 
 def test_a_new_neighbour_is_told_everything_with_announcements() -> None:
@@ -249,8 +253,8 @@ def test_a_digest_waits_for_the_end_of_the_table(monkeypatch: pytest.MonkeyPatch
 def test_where_neighbours_are_many_changes_are_told_with_rests_between(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mycelium.routing.advertise.TOLD_AT_ONCE", 3)
     monkeypatch.setattr("mycelium.routing.advertise.TOLD_ROWS_AT_ONCE", 2)
-    lab = RoutingLab(RoutingParameters(many_neighbours=3, urgent_rest_s=0.05, rest_each_s=0.25))
-    lab.up(1, 2, 3, 4)
+    lab = RoutingLab(RESTING)
+    lab.up(1, 2, 3, 4, 5)
     lab.says(1, *(update(name, 50) for name in (10, 11, 12)))
     lab.wait(1.1)
     lab.says(1, update(10, 40, bare=True))
@@ -262,9 +266,48 @@ def test_where_neighbours_are_many_changes_are_told_with_rests_between(monkeypat
     lab.says(1, retraction(10))
     assert lab.wait(0.05) == {}
     assert lab.updates(lab.wait(0.15), 10)[2] == [(0, INFINITY)]
-    lab.down(4)
+    lab.says(1, retraction(11))
+    assert lab.wait(0.05) == {}
+    assert lab.updates(lab.wait(0.15), 11)[2] == [(0, INFINITY)]
+    lab.down(5)
     lab.says(1, update(11, 20, bare=True))
-    assert lab.updates(lab.flush(), 11)[2] == [(0, 30)]
+    lab.wait(1.1)
+    lab.says(1, update(11, 15, bare=True))
+    lab.flush()
+    lab.says(1, update(11, 10, bare=True))
+    assert lab.updates(lab.flush(), 11)[2] == [(0, 20)]
+
+
+def test_few_changes_are_told_many_neighbours_without_a_rest() -> None:
+    lab = RoutingLab(replace(RESTING, free_frames=8.0, free_frames_per_s=0.8))
+    lab.up(1, 2, 3, 4, 5)
+    lab.says(1, update(10, 50))
+    lab.wait(20.0)
+    for metric in (40, 30):
+        lab.says(1, update(10, metric, bare=True))
+        assert lab.updates(lab.flush(), 10)[2] == [(0, metric + 10)]
+    lab.says(1, update(10, 20, bare=True))
+    assert lab.updates(lab.flush(), 10)[2] == [(0, 30)]
+    lab.says(1, update(10, 15, bare=True))
+    assert lab.flush() == {}, "those before were more than are told without a rest"
+    assert lab.updates(lab.wait(1.0), 10)[2] == [(0, 25)]
+    lab.wait(5.0)
+    lab.says(1, update(10, 14, bare=True))
+    lab.flush()
+    lab.says(1, update(10, 13, bare=True))
+    assert lab.updates(lab.flush(), 10)[2] == [(0, 23)]
+
+
+def test_changes_that_few_neighbours_are_told_need_no_rest() -> None:
+    lab = RoutingLab(replace(RESTING, scope=4))
+    lab.up(1, 2, 3, 4, 5)
+    lab.says(1, *(update(name, 10 + name) for name in range(10, 20)))
+    lab.wait(2.0)
+    for metric in range(900, 905):
+        lab.says(1, update(19, metric, bare=True))  # out of scope
+        lab.flush()
+    lab.says(1, update(10, 5, bare=True))
+    assert lab.updates(lab.flush(), 10)[2] == [(0, 15)]
 
 
 def test_who_changes_routes_all_the_time_has_them_told_later(monkeypatch: pytest.MonkeyPatch) -> None:
