@@ -323,7 +323,7 @@ class Liveness:
     def _take_evidence(self, *, now: float) -> None:
         is_all_acked = self._acked is not None and (self._acked - self._wanted) & _LOW_32 < _HALF
         self.silent_since = _INFINITY if is_all_acked else now
-        if self._pending or self._has_other_evidence or self.lost_because is not None:
+        if self._pending or self._has_other_evidence:
             self._end_doubt()
 
     def _end_doubt(self) -> None:
