@@ -44,6 +44,7 @@ LATE_S: Final = 0.01  # a timer that fires later than this first has what arrive
 BACKLOG_S: Final = 0.025  # datagrams that waited longer before being read also make a timer late
 ROUNDS_TO_CATCH_UP: Final = 16  # rounds of reading after which the timer has its turn all the same
 DATAGRAMS_OF_LINK: Final = 2  # of each link that are read besides: one that it is probed with, one that it answers with
+CATCH_UP_S: Final = 0.5  # after which those are left for later: strangers may have sent all of them
 RETRY_S: Final = 1.0  # until the timer fires again after it has failed
 # The longest that a full transport stops the reading of TUN. The stop makes local senders wait instead of losing packets, but
 # delays traffic over other transports too. A transport that stays full longer drops what its queue can't hold.
@@ -287,10 +288,12 @@ class Driver:
     def _catch_up(self) -> None:
         """Reads what has arrived while this process was busy: answers that seem to be missing may be among it."""
         rounds = ROUNDS_TO_CATCH_UP + DATAGRAMS_OF_LINK * len(self._node.links) // READS_PER_WAKE
+        until = monotonic() + CATCH_UP_S
         for transport in self._transports.transports:
-            for _ in range(rounds):
+            for count in range(1, rounds + 1):
                 self._on_transport(transport)
-                if self._backlog_s[transport] <= BACKLOG_S:
+                is_late = count >= ROUNDS_TO_CATCH_UP and monotonic() > until
+                if is_late or self._backlog_s[transport] <= BACKLOG_S:
                     break
 
     def _on_timer(self) -> None:
@@ -305,11 +308,12 @@ class Driver:
             self._timer = self._loop.call_later(RETRY_S, self._on_timer)
             raise
         self._armed_for = inf
-        self._arm(now=now)
+        self._arm(now=monotonic())
 
     def _handle_timeout(self, late_s: float, *, now: float) -> None:
         if late_s > LATE_S or max(self._backlog_s.values(), default=0.0) > BACKLOG_S:
             self._catch_up()
+            now = monotonic()  # what has been read came later than the timer
         if self._sleep.has_slept(slept_s(), late_s):
             self._node.resumed(now=now)
         if self._clock.was_set_forward(clock_offset_s()):

@@ -13,7 +13,14 @@ import pytest
 
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.daemon import driver
-from mycelium.daemon.driver import DATAGRAMS_OF_LINK, READS_PER_WAKE, ROUNDS_TO_CATCH_UP, TUN_PAUSE_S, Driver
+from mycelium.daemon.driver import (
+    CATCH_UP_S,
+    DATAGRAMS_OF_LINK,
+    READS_PER_WAKE,
+    ROUNDS_TO_CATCH_UP,
+    TUN_PAUSE_S,
+    Driver,
+)
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.identity import Identity
@@ -362,7 +369,7 @@ def test_where_there_are_many_links_the_timer_waits_for_what_each_may_have_answe
 ) -> None:
     async def run() -> None:
         one, other = await linked_pair()
-        reads = 0
+        reads, take_s = 0, 0.0
 
         def receive() -> Received:
             nonlocal reads
@@ -377,9 +384,58 @@ def test_where_there_are_many_links_the_timer_waits_for_what_each_may_have_answe
         monkeypatch.setattr(one.node, "next_deadline", lambda: 0.0)
         read_before: list[int] = []
         monkeypatch.setattr(one.node, "handle_timeout", lambda *, now: read_before.append(reads))
+        begin = monotonic()
+        monkeypatch.setattr(driver, "monotonic", lambda: begin + reads * take_s)
         reads = 0
         one.driver._on_timer()
-        assert read_before == [ROUNDS_TO_CATCH_UP * READS_PER_WAKE + DATAGRAMS_OF_LINK * LINKS]
+        reads, take_s = 0, CATCH_UP_S / 32
+        one.driver._on_timer()
+        least = ROUNDS_TO_CATCH_UP * READS_PER_WAKE
+        assert read_before == [least + DATAGRAMS_OF_LINK * LINKS, least]  # no more if each takes long
+        monkeypatch.undo()
+        stop(one, other)
+
+    asyncio.run(run())
+
+
+def test_a_late_timer_tells_the_node_no_time_before_that_of_what_is_read_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        one, other = await linked_pair()
+        [transport] = one.transports.transports
+        junk = memoryview(bytearray(64)), 64, Endpoint("memory", "b", 9651)
+        monkeypatch.setattr(transport, "receive", lambda: junk)
+        monkeypatch.setattr(transport, "waited_s", lambda: 0.3)
+        one.driver._on_transport(transport)
+        times: list[float] = []
+        monkeypatch.setattr(one.driver, "_receive", lambda *_, now, waited_s: times.append(now))
+        monkeypatch.setattr(one.node, "next_deadline", lambda: 0.0)
+        monkeypatch.setattr(one.node, "handle_timeout", lambda *, now: times.append(now))
+        one.driver._on_timer()
+        assert len(times) == ROUNDS_TO_CATCH_UP * READS_PER_WAKE + 1
+        assert times == sorted(times)
+        monkeypatch.undo()
+        stop(one, other)
+
+    asyncio.run(run())
+
+
+def test_a_timer_that_took_long_makes_the_next_one_no_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        one, other = await linked_pair()
+        time = begin = monotonic()
+        delays: list[float] = []
+
+        def handle_timeout(*, now: float) -> None:
+            nonlocal time
+            time += 5.0
+
+        monkeypatch.setattr(driver, "monotonic", lambda: time)
+        monkeypatch.setattr(one.node, "handle_timeout", handle_timeout)
+        monkeypatch.setattr(one.node, "next_deadline", lambda: begin if time == begin else begin + 6.0)
+        monkeypatch.setattr(one.driver._loop, "call_later", lambda delay, _: delays.append(delay))
+        one.driver._armed_for = begin
+        one.driver._on_timer()
+        assert delays == [pytest.approx(1.0)]
         monkeypatch.undo()
         stop(one, other)
 
