@@ -58,7 +58,8 @@ def test_the_same_run_gives_the_same_files(written: list[Path], tmp_path: Path) 
 
 
 def test_the_page_shows_what_it_is_told_as_text(tmp_path: Path) -> None:
-    records = [*fake_records(scenario="<script>"), {"type": "action", "t": 1.0, "what": "<b>", "x": "&"}]
+    run = next(fake_records(scenario="<script>"))
+    records = [run, {"type": "action", "t": 1.0, "what": "<b>", "x": "&"}]
     text = write_folder(collect(records), tmp_path)[-1].read_text()
     assert "<script> on" not in text
     assert "&lt;script&gt; on ba" in text
