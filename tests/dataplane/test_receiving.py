@@ -8,7 +8,7 @@ from mycelium.session.session import Session
 from mycelium.wire.train import DATA, ITEM_REPORT
 from sim.net.node_net import NodeNet
 from tests.dataplane.support import errors, item, ready, send_items
-from tests.support.small_meshes import counter, data_of, deliver, ping, ping_packet, received, train_kinds
+from tests.support.small_meshes import counter, data_of, deliver, ping, ping_packet, ready_line, received, train_kinds
 
 
 @pytest.mark.parametrize("hops", [1, 2, 3])
@@ -190,3 +190,11 @@ def test_a_relay_does_not_raise_the_hop_limit() -> None:
     packet[7] = 3
     send_items(net, item(bytes(packet)))
     assert net.hosts["c"].delivered[0][0][7] == 3
+
+
+def test_packets_that_wait_for_a_proof_of_their_keys_leave_with_the_train_that_is_one() -> None:
+    delay = 0.005
+    net = ready_line("ab", delay)
+    ping(net, "a", "b")
+    net.run(2 * delay)  # the train is under way
+    assert deliver(net, "b", "a") == pytest.approx(2 * delay, abs=delay / 2)
