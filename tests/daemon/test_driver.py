@@ -230,6 +230,23 @@ def test_a_device_that_is_drained_is_not_read_again() -> None:
     asyncio.run(run())
 
 
+def test_what_the_kernel_answers_to_packets_is_read_before_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        hub, tun, packet = MemoryHub(), WatchedTun(), memoryview(b"\x60" + bytes(59))
+        transport, other = hub.open("a"), hub.open("b")
+        one = Host([transport], other.endpoint, asyncio.get_running_loop(), tun)
+        one.driver.start()
+        deliveries = one.node.outbox.deliveries
+        for delivered in ([], [(packet, 0, 0)]):
+            monkeypatch.setattr(one.driver, "_receive", lambda *_, found=delivered, **__: deliveries.extend(found))
+            other.send(transport.endpoint, [bytes(64)], 64)
+            one.driver._on_transport(transport)
+            assert len(tun.read_at) == len(delivered)
+        stop(one)
+
+    asyncio.run(run())
+
+
 class LostTun(MemoryTun):
     """Can be read no more."""
 
