@@ -250,7 +250,7 @@ SPEED_TEST_BYTES: Final = SharedRate(250_000, at_once=4 << 30, little_per_second
 
 # -- surveys of the mesh -----------------------------------------------------------------------------------------------
 # answers to all other nodes, of which little is a page that is open; at once a node with LINKS links tells them twice
-SURVEY_ANSWERS: Final = SharedRate(200, at_once=1_000, little_per_second=2, little_at_once=64)
+SURVEY_ANSWERS: Final = SharedRate(200, at_once=1_000, little_per_second=2, little_at_once=128)
 SURVEY_WAIT_S: Final = 60  # longest wait of a question for a change of the links
 SURVEYS_WAITING: Final = 256  # questions that wait for a change, one of each node; further ones are answered at once
 SURVEY_QUESTIONS_PER_SECOND: Final = 25  # of this node, each of which may take a session: 1,000 nodes in 40 s

@@ -221,7 +221,7 @@ def test_the_nearest_nodes_are_asked_and_no_others() -> None:
 def test_what_all_nodes_tell_together_is_bounded_and_each_has_its_first_answer() -> None:
     mesh = Mesh()
     many = tuple(map(link, range(NEIGHBOURS)))
-    full = {node(number): Surveyed(links=many) for number in range(100, 100 + SURVEYED_LINKS // NEIGHBOURS)}
+    full = {node(number): Surveyed(links=many) for number in range(100, 101 + SURVEYED_LINKS // NEIGHBOURS)}
     mesh.surveyor.nodes.update(full)
     mesh.answer(*many[:LINKS_PER_ANSWER], total=NEIGHBOURS)
     assert mesh.of(1).links == many[:LINKS_PER_ANSWER]

@@ -1,7 +1,7 @@
 """The end of a survey that is asked: what it tells, when, and how often."""
 
 from mycelium.dataplane.counters import DataplaneCounters
-from mycelium.limits import NEIGHBOURS, SURVEY_ANSWERS, SURVEY_WAIT_S, SURVEYS_WAITING
+from mycelium.limits import LINKS, NEIGHBOURS, SURVEY_ANSWERS, SURVEY_WAIT_S, SURVEYS_WAITING
 from mycelium.routing.excess import SURVEYS, Excesses
 from mycelium.session.session import TRAIN_FLOOR
 from mycelium.survey.own_links import version_of
@@ -115,6 +115,10 @@ def test_a_node_that_keeps_its_links_to_itself_says_so_and_nothing_else() -> Non
     asked = Asked(tells=False)
     asked.take(wait_s=30, knows=True)
     assert asked.sent == [(ASKER, LinksTold(TOKEN, is_refused=True))]
+
+
+def test_who_asks_for_as_many_links_as_strangers_may_have_twice_asks_little() -> None:
+    assert SURVEY_ANSWERS.little_at_once >= 2 * LINKS / LINKS_PER_ANSWER
 
 
 def test_one_that_asks_too_much_leaves_something_to_others() -> None:
