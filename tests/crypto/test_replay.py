@@ -103,6 +103,17 @@ def test_everything_unseen_inside_the_window_stays_open_after_a_jump(counters: s
     assert refused == in_window
 
 
+@pytest.mark.parametrize("full_to", [W, 2 * W - 3])
+@pytest.mark.parametrize("jump", [2, 3, 10])
+def test_each_counter_that_a_jump_has_skipped_is_accepted_where_all_before_were_seen(full_to: int, jump: int) -> None:
+    window = ReplayWindow()
+    for counter in range(1, full_to + 1):
+        window.commit(counter)
+    window.commit(full_to + jump)
+    later = range(full_to - 3, full_to + jump + 1)
+    assert [counter for counter in later if window.check(counter)] == list(range(full_to + 1, full_to + jump))
+
+
 def test_ascending_order_needs_no_memory_of_what_was_skipped() -> None:
     order = AscendingOnly()
     assert order.check(1)
