@@ -185,13 +185,13 @@ STARTS_PER_SECOND: Final = 0.2  # control streams of one neighbour, each of whic
 STARTS_AT_ONCE: Final = 6  # of those in a row, as when a cable is moved or a host starts again and again
 DUMPS_PER_SECOND: Final = 0.2  # of the whole table that one neighbour requests
 DUMPS_AT_ONCE: Final = 4  # of those in a row
-# of the table that one neighbour advertises; one that differs may cost a look at all rows
-DIGESTS_PER_SECOND: Final = 0.2
+DIGESTS_PER_SECOND: Final = 0.2  # of what one neighbour advertises; one that differs may cost a look at all rows
 DIGESTS_AT_ONCE: Final = 8  # of those in a row
 SWEPT_ROWS_AT_ONCE: Final = 1_024  # rows looked at in one go when a link is lost or its cost changes: some 5 ms of work
 TOLD_AT_ONCE: Final = 4_096  # changed rows times neighbours that are told in one go: some 5 ms of work
 TOLD_ROWS_AT_ONCE: Final = 16  # such rows at least: a frame for each neighbour costs as much as to fill it
-DUMP_ROWS_AT_ONCE: Final = 2_048  # rows of all dumps together in one batch: some 10 ms of work
+DUMP_ROWS_AT_ONCE: Final = 2_048  # rows of one neighbour's dump in one batch: some 10 ms of work
+DUMPED_AT_ONCE: Final = 8_192  # the same of all neighbours together
 ROWS_BEFORE_OFFER: Final = 64  # of them, told to a neighbour that may have kept the others: some 9 KB
 DUMP_BACKLOG_BYTES: Final = 256 << 10  # unacknowledged by a neighbour, above which it is told no more of a dump for now
 CHANGES_PER_SECOND: Final = 1_000  # routes that change by one neighbour's updates and are told to others without delay

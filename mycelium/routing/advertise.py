@@ -9,7 +9,7 @@ from collections.abc import Callable
 from math import inf
 from random import Random
 
-from mycelium.limits import DUMP_ROWS_AT_ONCE, ROWS_BEFORE_OFFER, TOLD_AT_ONCE, TOLD_ROWS_AT_ONCE
+from mycelium.limits import DUMP_ROWS_AT_ONCE, DUMPED_AT_ONCE, ROWS_BEFORE_OFFER, TOLD_AT_ONCE, TOLD_ROWS_AT_ONCE
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.destination import DIRTY, LAZY, OURSELVES, SETTLED, Destination
 from mycelium.routing.holdings import Holdings
@@ -168,10 +168,10 @@ class Advertiser:
             self._rests_since, self._rests_for = now, 0 if self._dirty or is_free else told
         if self._dirty:
             self.flush_at = max(now + self._parameters.urgent_batch_s, self._rest_ends())
-        room = DUMP_ROWS_AT_ONCE
+        room = DUMPED_AT_ONCE
         for neighbour in self._table.by_address.values():
             if neighbour.dump_due or neighbour.untold:
-                room -= self._dump(neighbour, room, now=now)
+                room -= self._dump(neighbour, min(room, DUMP_ROWS_AT_ONCE), now=now)
             if neighbour.answers:
                 self._answer(neighbour)
             if neighbour.newer:
@@ -283,7 +283,7 @@ class Advertiser:
         self._table.note_unheld(row, now=now)
 
     def _dump(self, neighbour: Neighbour, room: int, *, now: float) -> int:
-        """Tells a neighbour the next rows of the table, at most `room`, once it has taken those before; returns how many.
+        """Tells a neighbour the next of at most `room` rows, once it has taken those before; returns how much room they took.
 
         Rows that were added meanwhile have been told like any change.
         """
@@ -297,7 +297,7 @@ class Advertiser:
         elif now < neighbour.offer_until:
             self.flush_at = min(self.flush_at, neighbour.offer_until)
             return 0
-        portion = neighbour.untold[-room:]
+        portion, told = neighbour.untold[-room:], -len(neighbour.updates)
         del neighbour.untold[-room:]
         if neighbour.untold:
             self.hurry(now=now)
@@ -312,7 +312,8 @@ class Advertiser:
                 self._tell(row, neighbour)
         if neighbour.resumed and not neighbour.untold:
             self._retract_gone(neighbour)
-        return len(portion)
+        told += len(neighbour.updates)
+        return told + (len(portion) - told) // 8  # what is passed over takes an eighth of the time
 
     def _retract_gone(self, neighbour: Neighbour) -> None:
         """Retracts nodes of which a neighbour has kept a route, and that are forgotten here."""

@@ -215,7 +215,7 @@ def test_a_long_table_is_told_in_portions_and_completely(monkeypatch: pytest.Mon
 def test_many_neighbours_that_come_at_once_are_told_together_no_more_than_one_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mycelium.routing.advertise.DUMP_ROWS_AT_ONCE", 20)
+    monkeypatch.setattr("mycelium.routing.advertise.DUMPED_AT_ONCE", 20)
     lab = RoutingLab()
     lab.up(1)
     lab.says(1, *(update(name, 5) for name in range(10, 40)))
@@ -235,6 +235,24 @@ def test_many_neighbours_that_come_at_once_are_told_together_no_more_than_one_is
     for items in told.values():
         assert len(items) == 31 + 1  # this node, what its first neighbour has brought, and the digest
         assert isinstance(items[-1], Digest)
+
+
+def test_rows_that_are_kept_from_a_neighbour_leave_others_their_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.routing.advertise.DUMPED_AT_ONCE", 36)
+    lab = RoutingLab()
+    lab.up(1)
+    lab.says(1, *(update(name, 5) for name in range(10, 40)))
+    lab.flush()
+    newcomer = address(50)
+    lab.engine.neighbour_up(newcomer, 10, now=lab.now)
+    for neighbour in (address(1), newcomer):  # the first has brought all the others
+        lab.engine.receive(neighbour, [RouteRequest(ANY_NODE)], now=lab.now)
+    told: list[Item] = []
+    while not told:
+        lab.now = lab.engine.next_deadline()
+        lab.engine.handle_timeout(now=lab.now)
+        told = [item for neighbour, items in lab.engine.outbox if neighbour == newcomer for item in items]
+    assert sum(isinstance(item, Update) for item in told) == 31
 
 
 def test_a_digest_waits_for_the_end_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
