@@ -26,9 +26,8 @@ class RoutingParameters(Struct, frozen=True):
     # such a rest for each of them, before retractions: twice what it takes to send a frame and take its acknowledgement
     urgent_rest_s: float = 0.0002
     rest_each_s: float = 0.001  # the same before better routes and other metrics
-    free_frames: float = (
-        8_192.0  # of changes, without rests, after a silence: six batches for 1,300 neighbours, 0.6 s of work
-    )
+    # of changes, without rests, after a silence: six batches for 1,300 neighbours, 0.6 s of work
+    free_frames: float = 8_192.0
     free_frames_per_s: float = 250.0  # the same while changes go on: a quarter of what rests leave
     batch_s: float = 0.006  # better routes are collected for this long
     lazy_s: tuple[float, float] = (15.0, 30.0)  # delay of an update that changes only the sequence, uniform

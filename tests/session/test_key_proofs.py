@@ -546,7 +546,8 @@ def test_what_is_asked_for_or_shown_again_takes_another_next_hop_each_second_tim
     assert lab.ends["b"].turns == [1] * (certificate_parts(CERTIFICATE_BYTES) - 1), "the last one is short, and arrives"
 
 
-def test_only_parts_that_have_not_arrived_are_shown_again() -> None:
+def lab_that_loses_a_part() -> tuple[SessionLab, list[SentTrain]]:
+    """Members of which b's first whole part of certificates is lost, which is in the list then."""
     lab, lost = member_lab(), list[SentTrain]()
 
     def loses_one(train: SentTrain) -> Delays:
@@ -555,9 +556,14 @@ def test_only_parts_that_have_not_arrived_are_shown_again() -> None:
         return [] if is_it else [DELAY_S]
 
     lab.fate = loses_one
+    return lab, lost
+
+
+def test_only_parts_that_have_not_arrived_are_shown_again() -> None:
+    lab, lost = lab_that_loses_a_part()
     lab.send("a", "b", b"one")
     lab.run(2 * WANTED_AGAIN_S)
-    assert lab.heard("b") == [b"one"]
+    assert (len(lost), lab.heard("b")) == (1, [b"one"])
     shown = sum(train.source == "b" and is_part(train) for train in lab.sent)
     assert shown <= PROOF_PARTS + certificate_parts(CERTIFICATE_BYTES) + 2, (
         "the one that was lost, and one that reminds"
@@ -565,14 +571,7 @@ def test_only_parts_that_have_not_arrived_are_shown_again() -> None:
 
 
 def test_a_part_of_certificates_that_is_lost_is_asked_for_soon_after_the_last_one() -> None:
-    lab, lost = member_lab(), list[SentTrain]()
-
-    def loses_one(train: SentTrain) -> Delays:
-        is_it = train.source == "b" and is_part(train) and not lost and len(train.body) == WHOLE_PART_BYTES + 2
-        lost.extend([train] if is_it else [])
-        return [] if is_it else [DELAY_S]
-
-    lab.fate = loses_one
+    lab, lost = lab_that_loses_a_part()
     lab.send("a", "b", b"one")
     lab.run(SHOWN_AGAIN_S + 9 * DELAY_S)
     assert (len(lost), lab.heard("b")) == (1, [b"one"])
