@@ -16,8 +16,8 @@ HUGE_BYTES: Final = 2 << 20
 _COLLAPSE: Final = 25  # MADV_COLLAPSE, since Linux 6.1, whatever the setting of transparent huge pages
 _WRITABLE: Final = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) rw-p 0+ 00:00 0 *(?:\[heap\]|\[anon.*\])?$", re.MULTILINE)
 
-_madvise = ctypes.CDLL(None).madvise
-_madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+madvise = ctypes.CDLL(None).madvise
+madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
 
 def collapse_memory(maps: Path = Path("/proc/self/maps")) -> list[Area]:
@@ -37,4 +37,4 @@ def collapse_memory(maps: Path = Path("/proc/self/maps")) -> list[Area]:
 
 def collapse(areas: Iterable[Area]) -> list[Area]:
     """Moves areas into huge pages, and returns those that are there now. What is there already stays as it is."""
-    return [(start, length) for start, length in areas if _madvise(start, length, _COLLAPSE) == 0]
+    return [(start, length) for start, length in areas if madvise(start, length, _COLLAPSE) == 0]

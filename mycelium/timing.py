@@ -34,12 +34,10 @@ class TokenBucket:
 
     def take(self, tokens_wanted: float = 1.0, *, kept: float = 0.0, now: float) -> bool:
         """Takes some tokens; returns False, and takes none, if there would be fewer than `kept` left."""
-        tokens = self._tokens
-        if now != self._updated:
-            tokens += (now - self._updated) * self._rate
-            if tokens > self._burst:  # `min` would cost more than all the rest
-                tokens = self._burst
-            self._updated = now
+        tokens = self._tokens + (now - self._updated) * self._rate
+        if tokens > self._burst:  # `min` would cost more than all the rest
+            tokens = self._burst
+        self._updated = now
         is_granted = tokens >= tokens_wanted + kept
         self._tokens = tokens - tokens_wanted if is_granted else tokens
         return is_granted
@@ -51,7 +49,6 @@ class TokenBucket:
     def limit_burst(self, burst: float) -> None:
         """Lowers the number of tokens granted at once, those that are there already included."""
         self._burst = min(self._burst, burst)
-        self._tokens = min(self._tokens, self._burst)
 
 
 class LastUsed(Generic[Key, Value]):
@@ -98,30 +95,21 @@ class SharedBucket(Generic[Key]):
     So those who take much, however many they are, leave something to everybody else.
     """
 
-    __slots__ = ("_all", "_kept", "_little", "_newest", "_newest_key")
+    __slots__ = ("_all", "_kept", "_little")
 
     def __init__(self, rate: SharedRate, *, keys: int, now: float) -> None:
         self._all = TokenBucket(rate.per_second, burst=rate.at_once, now=now)
         self._kept = rate.at_once / 2
         self._little = TokenBuckets[Key](rate.little_per_second, burst=rate.little_at_once, keys=keys)
-        self._newest_key: Key | None = None  # used last: a neighbour has thousands of statements verified in a row
-        self._newest: TokenBucket | None = None
 
     def take(self, key: Key, tokens_wanted: float = 1.0, *, now: float) -> bool:
         """Takes some tokens for a key; returns False, and takes none, if there are too few."""
-        newest = self._newest
-        if newest is None or key != self._newest_key:
-            newest = self._of(key, now=now)
-        takes_little = newest.take(tokens_wanted, now=now)
+        takes_little = self._little.of(key, now=now).take(tokens_wanted, now=now)
         return self._all.take(tokens_wanted, kept=0.0 if takes_little else self._kept, now=now)
 
     def takes_little(self, key: Key, *, now: float) -> bool:
         """Tells whether a key has wanted no more lately than what is its own."""
-        return self._of(key, now=now).tokens(now=now) >= 1
-
-    def _of(self, key: Key, *, now: float) -> TokenBucket:
-        self._newest_key, self._newest = key, self._little.of(key, now=now)
-        return self._newest
+        return self._little.of(key, now=now).tokens(now=now) >= 1
 
 
 class Silence:

@@ -28,7 +28,7 @@ def test_whole_huge_pages_of_private_data_are_moved(monkeypatch: pytest.MonkeyPa
         asked.append((start, length))
         return -1
 
-    monkeypatch.setattr(huge_pages, "_madvise", refuse)
+    monkeypatch.setattr(huge_pages, "madvise", refuse)
     maps = tmp_path / "maps"
     maps.write_bytes(AREAS.encode().replace(b"library", b"librairi\xe9"))
     assert collapse_memory(maps) == [], "this kernel can't"

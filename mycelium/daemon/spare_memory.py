@@ -17,7 +17,7 @@ from time import process_time
 from typing import Final
 
 from mycelium.daemon.threads import in_thread
-from mycelium.huge_pages import Area, collapse
+from mycelium.huge_pages import Area, collapse, madvise
 
 LOOK_EVERY_S: Final = 20.0
 # Shares of a processor: a second of flood takes more than the one, a node at rest, or with little to do, less than the other.
@@ -28,9 +28,6 @@ _AREAS: Final = re.compile(r"^(?=[0-9a-f]+-[0-9a-f]+ )", re.MULTILINE)
 _OF_FILE: Final = re.compile(
     r"([0-9a-f]+)-([0-9a-f]+) r-.p [0-9a-f]+ \S+ [1-9]\d* .*^Anonymous: +0 kB$", re.MULTILINE | re.DOTALL
 )
-
-_madvise = ctypes.CDLL(None).madvise
-_madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
 
 def forget_files(smaps: Path = Path("/proc/self/smaps")) -> None:
@@ -45,7 +42,7 @@ def forget_files(smaps: Path = Path("/proc/self/smaps")) -> None:
     for area in map(_OF_FILE.match, _AREAS.split(text)):
         if area is not None:
             start = int(area[1], 16)
-            _madvise(start, int(area[2], 16) - start, MADV_DONTNEED)
+            madvise(start, int(area[2], 16) - start, MADV_DONTNEED)
 
 
 class SpareMemory:

@@ -7,7 +7,6 @@ the neighbour advertises, without the cost of its link. Only a route that is abo
 from collections import deque
 from functools import partial
 
-from mycelium.identity import ADDRESS_BYTES
 from mycelium.limits import ROUTE_CHANGES
 from mycelium.routing.advertise import Advertiser
 from mycelium.routing.destination import NOBODY, Destination
@@ -15,7 +14,7 @@ from mycelium.routing.digest import share_of
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.holdings import Holdings
 from mycelium.routing.kept import Kept
-from mycelium.routing.neighbour import Neighbour
+from mycelium.routing.neighbour import Neighbour, node_of
 from mycelium.routing.requests import Requests
 from mycelium.routing.scope import Scope
 from mycelium.routing.sweeps import Sweeps
@@ -89,9 +88,7 @@ class Selection:
         )
         if before != after:
             self._forwarding.point(row.node, after)
-            # `node_of` inlined: this runs for most updates of a cold start
-            old, new = before and before[:ADDRESS_BYTES], after and after[:ADDRESS_BYTES]
-            self.changes.append((now, row.node, old, new, cause))
+            self.changes.append((now, row.node, before and node_of(before), after and node_of(after), cause))
 
     def _landmark_changed(self, row: Destination) -> None:
         self.news.append(row)

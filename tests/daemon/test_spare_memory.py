@@ -89,7 +89,7 @@ Anonymous:             0 kB
 
 def test_what_a_process_has_not_changed_of_files_is_given_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[tuple[int, int, int]] = []
-    monkeypatch.setattr(spare_memory, "_madvise", lambda *area: asked.append(area))
+    monkeypatch.setattr(spare_memory, "madvise", lambda *area: asked.append(area))
     (tmp_path / "smaps").write_bytes(AREAS.encode().replace(b"with a", b"with \xe9"))
     forget_files(tmp_path / "smaps")
     assert asked == [(0x400000, 0x2000, MADV_DONTNEED), (0x403000, 0x1000, MADV_DONTNEED)]

@@ -1,7 +1,7 @@
 """A path: one pair of underlay addresses over which a neighbour is reached, and what is known of it."""
 
 from mycelium.endpoint import Endpoint
-from mycelium.link.fold import ROW
+from mycelium.link.fold import folded_bytes, shape_of
 from mycelium.link.keypair import LinkKeypair
 from mycelium.link.path.liveness import Liveness
 from mycelium.link.path.mtu import PathMtu, least_size
@@ -55,8 +55,7 @@ class Path:
         if sealed_bytes + _FRAME_HEAD_BYTES <= size:
             self.rx_bytes += sealed_bytes + _FRAME_HEAD_BYTES
         else:
-            rows = -(-sealed_bytes // ROW)
-            self.rx_bytes += (rows - -rows // (size // ROW - 1)) * ROW  # as the folded bytes of that shape
+            self.rx_bytes += folded_bytes(shape_of(sealed_bytes, size))
         if keypair is not self.keypair:
             self.keypair = keypair
             self.newest = counter
