@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 from http import HTTPStatus
 from typing import Final
 
@@ -28,6 +28,8 @@ class ApiConnection(asyncio.StreamReaderProtocol):
 
     def __init__(self, application: Application, connections: "Connections[ApiConnection]") -> None:
         self.is_answering = False  # else it waits for its caller
+        self._is_streaming = False  # it sends an answer whose end nobody knows yet
+        self._has_left = False  # its caller sends nothing more
         self._application = application
         self._connections = connections
         self._reader = asyncio.StreamReader(API_HEAD_BYTES)
@@ -42,6 +44,21 @@ class ApiConnection(asyncio.StreamReaderProtocol):
         """Ends the connection at once, and leaves unsent what its caller does not read."""
         self._writer.transport.abort()
         self.close()
+
+    def eof_received(self) -> bool | None:
+        """Ends a stream at once: a caller that has gone is else noticed at the next write. Other answers are still wanted."""
+        self._left()
+        return super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Does the same where the connection was reset."""
+        self._left()
+        super().connection_lost(exc)
+
+    def _left(self) -> None:
+        self._has_left = True
+        if self._is_streaming:
+            self.close()
 
     def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
@@ -117,9 +134,16 @@ class ApiConnection(asyncio.StreamReaderProtocol):
         if response.parts is not None and not is_bodiless:
             self.is_answering = False  # a stop of the daemon waits for no end of it
             async with contextlib.aclosing(response.parts) as parts:
-                async for part in parts:
-                    await self._write([h11.Data(data=part)])
+                await self._stream(parts)
             await self._write([h11.EndOfMessage()])
+
+    async def _stream(self, parts: AsyncGenerator[bytes, None]) -> None:
+        self._is_streaming = True
+        if self._has_left:
+            raise ConnectionAbortedError
+        async for part in parts:
+            await self._write([h11.Data(data=part)])
+        self._is_streaming = False
 
     async def _write(self, events: Iterable[h11.Event]) -> None:
         """Sends a part of an answer; raises TimeoutError if the caller does not read it."""

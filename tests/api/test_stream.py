@@ -260,3 +260,64 @@ def test_the_head_of_a_stream_can_be_asked_for(tmp_path: Path) -> None:
             writer.close()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("way", ["closes", "resets", "sends nothing more"])
+def test_a_stream_ends_with_its_reader_though_nothing_is_written(tmp_path: Path, way: str) -> None:
+    class Silent(FakeNode):
+        async def _captured(self) -> AsyncGenerator[bytes, None]:
+            self.is_captured = True
+            try:
+                yield b"first"
+                await asyncio.Event().wait()
+            finally:
+                self.is_captured = False
+
+    async def run() -> None:
+        node = Silent()
+        async with serving(node, unix(tmp_path)) as server, asyncio.timeout(PATIENCE_S):
+            reader, writer = await asyncio.open_unix_connection(server.address.path)
+            writer.write(GET.replace(b"stream", b"admin/capture"))
+            await reader.readuntil(b"first")
+            assert node.is_captured
+            if way == "closes":
+                writer.close()
+            elif way == "resets":
+                writer.transport.abort()
+            else:
+                writer.write_eof()
+            await asyncio.gather(*(one.serving for one in server.connections), return_exceptions=True)
+            assert not node.is_captured
+            assert not server.connections
+            writer.close()
+
+    asyncio.run(run())
+
+
+def test_a_stream_whose_reader_left_before_it_began_does_not_begin(tmp_path: Path) -> None:
+    async def run() -> None:
+        node = FakeNode()
+        async with serving(node, unix(tmp_path)) as server, asyncio.timeout(PATIENCE_S):
+            reader, writer = await asyncio.open_unix_connection(server.address.path)
+            waits = b"GET /api/v1/admin/events?wait=0.05 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            writer.write(waits + GET)
+            writer.write_eof()
+            answers = await reader.read()
+            assert answers.count(b"200 OK") == 2
+            assert b"data: " not in answers
+            assert not server.connections
+            writer.close()
+
+    asyncio.run(run())
+
+
+def test_who_sends_nothing_more_is_answered_all_the_same(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with serving(FakeNode(), unix(tmp_path)) as server, asyncio.timeout(PATIENCE_S):
+            reader, writer = await asyncio.open_unix_connection(server.address.path)
+            writer.write(b"GET /api/v1/admin/events?wait=0.05 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            writer.write_eof()
+            assert b"200 OK" in await reader.read()
+            writer.close()
+
+    asyncio.run(run())

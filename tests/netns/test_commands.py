@@ -139,16 +139,7 @@ def test_a_capture_is_opened_to_the_packets_that_passed(mesh: DaemonMesh, tmp_pa
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     capture.terminate()
     capture.wait(PATIENT_S)
-    # Links at rest send nothing for seconds.
-    ping = PROGRAM, *options, "ping", "-i", "0.05", "-c", "10000", far.address
-    pings = near.host.start(*ping, stdout=subprocess.DEVNULL)
-    wait_until(
-        lambda: "frame: " in near.host.run(PROGRAM, *options, "capture", "-s", "0.5", check=False).stdout,
-        PATIENT_S,
-        "another one begins once the daemon has noticed the end of the first",
-    )
-    pings.terminate()
-    pings.wait(PATIENT_S)
+    near.host.run(PROGRAM, *options, "capture", "-s", "0.5")  # another one begins at once
 
 
 def test_a_node_that_is_gone_is_told_by_status_and_reason(mesh: DaemonMesh) -> None:
