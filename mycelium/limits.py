@@ -23,8 +23,7 @@ FRAME_PLAINTEXT: Final = 131_072  # room for a super-packet of 64 KiB and a batc
 OVERLAY_MTU: Final = 1_400  # the same in the whole network; the Rust implementation uses it too
 # largest super-packet requested of the kernel: the frame that carries it fits one UDP GSO call of 64 KiB
 GSO_BYTES: Final = 62_000
-# bytes of a QUIC packet that every path carries; the library falls back to it where it suspects that a path does not
-QUIC_PACKET: Final = 1_200
+QUIC_PACKET: Final = 1_200  # bytes that every path carries: the library falls back to it where one seems not to
 # what one DATAGRAM frame carries in such a packet, whose header takes 13 bytes, the frame's 3 and the tag 16 (RFC 9221)
 QUIC_DATAGRAM: Final = QUIC_PACKET - 32
 STREAM_DATAGRAM: Final = 65_535  # what the two bytes of its length can say, where datagrams travel in a byte stream
@@ -52,6 +51,8 @@ SENT_BYTES_PER_LINK: Final = 8 << 20  # sealed frames kept to be sent again
 REPAIR_BYTES_PER_NODE: Final = 32 << 20  # bytes of frames kept to be sent again, and of held ones, of all links
 # own proofs of ML-DSA keys made for neighbours, for known partners and for others, 0.3 ms each: members want them each time
 KEY_PROOFS_OF_ALL: Final = SharedRate(200, 1_024, 0.1, 4)
+# data that waits for the proof of the keys it came under, for 5 s at most: of links, and of sessions; little is a flow's
+UNPROVED_BYTES_OF_ALL: Final = SharedRate(1 << 20, at_once=16 << 20, little_per_second=64 << 10, little_at_once=1 << 20)
 REPLAY_WINDOW: Final = 8_192  # counters that a frame or train may be behind the newest one opened
 HANDSHAKES_REMEMBERED: Final = 32  # of links and of sessions that are over, whose last messages may still come
 HALF_OPEN_HANDSHAKES: Final = 256  # handshakes that wait for message 3; a new one evicts the oldest
@@ -273,8 +274,7 @@ MEMORY_TRANSPORT_BYTES: Final = 8 << 20  # received and unread bytes of an in-me
 UNSENT_DATA_BYTES: Final = 8 << 20  # bulk datagrams that wait for one transport that is full
 UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for one: some for each of NEIGHBOURS
 UNSENT_BYTES: Final = 64 << 20  # waiting for all connections of a transport together; beyond, bulk data is dropped
-# bulk data that waits for one that stands still for a moment: the windows of some TCP streams
-STALL_BYTES: Final = 8 << 20
+STALL_BYTES: Final = 8 << 20  # bulk data that waits for one that stands still for a moment: windows of some TCP streams
 TCP_CONNECTIONS: Final = 512  # open at one time; each takes a descriptor, of which a process usually has 1,024
 TCP_ACCEPTED_PER_SECOND: Final = 200  # the rest waits in the kernel; TLS takes 0.3 ms for each: a tenth of a slow core
 TCP_STRANGERS_PER_HOST: Final = 16  # accepted from one IPv4 address or IPv6 /64 and not yet used by the node

@@ -2,8 +2,8 @@
 
 Who knows the fingerprint of the other end's key, from a pin or a certificate, asks for the proof of it under each keypair
 anew, and the proof is bound to the handshake of that. Before it has come nothing else that arrives under the keypair has an
-effect: a new link or session does not come up, and one that is renewed goes on under the keypair before. A node that is not
-asked shows nothing, and pays nothing.
+effect: a new link or session does not come up, and one that is renewed goes on under the keypair before. Data waits for it,
+where the other end was not asked in time. A node that is not asked shows nothing, and pays nothing.
 
 The asking end asks again until all parts have come. The other end seals under a new keypair only once its proof is accepted.
 """
@@ -49,12 +49,13 @@ class KeyProofCounters:
 class KeyProofs(ABC, Generic[Proved]):
     """What two ends want proved, and show. `wanted` is the fingerprint that the key of the other end must have."""
 
-    __slots__ = ("_counters", "_of_all", "_other", "_prover", "due_at", "is_asked", "wanted")
+    __slots__ = ("_counters", "_early_bytes", "_of_all", "_other", "_prover", "due_at", "is_asked", "wanted")
 
     def __init__(
         self,
         prover: KeyProver,
         of_all: SharedBucket[bytes],
+        early_bytes: SharedBucket[bytes],
         counters: KeyProofCounters,
         other: bytes,
         wanted: bytes | None,
@@ -64,6 +65,7 @@ class KeyProofs(ABC, Generic[Proved]):
         self.is_asked = False  # the other end, this process of it, has wanted this node's proof
         self._prover = prover
         self._of_all = of_all  # proofs that are made
+        self._early_bytes = early_bytes  # data that waits for proofs
         self._counters = counters
         self._other = other  # its address
 
@@ -97,7 +99,7 @@ class KeyProofs(ABC, Generic[Proved]):
     def _await(self, keypair: Proved, *, now: float) -> None:
         keypair.awaited = None
         if self.wanted is not None:
-            keypair.awaited = AwaitedProof(until=now + PROVED_WITHIN_S)
+            keypair.awaited = AwaitedProof(self._other, self._early_bytes, until=now + PROVED_WITHIN_S)
             self._ask(keypair, keypair.awaited, self.wanted, now=now)
 
     def want(self, fingerprint: bytes | None, *, now: float) -> None:

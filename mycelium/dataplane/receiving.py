@@ -24,7 +24,7 @@ from mycelium.packet.ecn import mark_deliveries
 from mycelium.packet.ipv6 import HEADER_BYTES, destination_of
 from mycelium.policy.base import Policy
 from mycelium.routing.forwarding import ForwardingTable
-from mycelium.session.session import Session
+from mycelium.session.session import Session, SessionKeypair
 from mycelium.session.table import Sessions
 from mycelium.wire.datagram import TAG_BYTES
 from mycelium.wire.frame import DATA as DATA_FRAME
@@ -39,7 +39,6 @@ from mycelium.wire.train import (
     ERROR,
     ERROR_HOP_LIMIT,
     ERROR_NO_ROUTE,
-    ERROR_UNDELIVERABLE,
     INNER_DESTINATION,
     ITEM_ECHO,
     ITEM_HEADER,
@@ -66,6 +65,7 @@ _HOP_LIMIT_OFFSET: Final = 7
 _TRAIN_FLAGS_OFFSET: Final = 1
 _TRAIN_KIND_OFFSET: Final = 2
 _TRAIN_CLASS_OFFSET: Final = 3
+_OPENED: Final = 0  # kind of a train that was opened before its keys were proved; none arrives with it
 _ITEM_FLAGS: Final = 0x0F
 _ITEM_TYPE: Final = 0xF0
 
@@ -74,19 +74,13 @@ _IPV6: Final = struct.Struct("!B6xB16s8s8x")
 
 
 class ItemHandler(Protocol):
-    """Takes the body of an item that is not a packet, sent by the peer of a session; `body` is valid until the call returns.
-
-    `hop_limit` is what is left of that of its train.
-    """
+    """Takes the body of an item that is no packet, valid until the call returns; `hop_limit` is what its train has left."""
 
     def __call__(self, session: Session, body: memoryview, *, hop_limit: int, now: float) -> None: ...
 
 
 class TrainHandler(Protocol):
-    """Takes the body of a train that a neighbour has forwarded; it is valid until the call returns.
-
-    `home` is where the source says that it is reached, if it is in a wrapper.
-    """
+    """Takes the body of a train, valid until the call returns; `home` is where a wrapper says that the source is reached."""
 
     def __call__(self, source: bytes, body: memoryview, *, neighbour: bytes, home: bytes, now: float) -> None: ...
 
@@ -244,7 +238,9 @@ class Receiving:
         elif kind == SESSION_COOKIE:
             self._sessions.receive_cookie(source, index, bytes(train[TRAIN_HEADER_BYTES:]), now=now)
         elif kind == SESSION_PROOF:
-            self._sessions.receive_proof(source, index, counter, train[TRAIN_HEADER_BYTES:], now=now)
+            for early in self._sessions.receive_proof(source, index, counter, train[TRAIN_HEADER_BYTES:], now=now):
+                hop_limit, *_, index, counter, _, _ = TRAIN_HEADER.unpack_from(early)
+                self._open_train(hop_limit, index, counter, source, early, now=now)
         elif kind == ERROR:
             self._relay_errors.receive(source, train[TRAIN_HEADER_BYTES:], neighbour=neighbour, now=now)
         elif kind == RELAY:
@@ -293,8 +289,11 @@ class Receiving:
         session, keys = entry
         body = train[TRAIN_HEADER_BYTES:]
         opening = keys.opening
-        if train[_TRAIN_KIND_OFFSET] == UNSEALED:
+        kind = train[_TRAIN_KIND_OFFSET]
+        if kind == UNSEALED:
             plain, is_open = body, keys.is_confirmed and opening.note(counter)
+        elif kind == _OPENED:
+            plain, is_open = body, True
         elif len(body) < TAG_BYTES:
             self._counters.trains_malformed += 1
             return
@@ -304,15 +303,22 @@ class Receiving:
         if not is_open:
             self._counters.trains_not_opened += 1
             return
-        if keys is not session.sending and not self._sessions.opened_under(session, keys, now=now):
-            self._counters.trains_unproved += 1
+        if keys is not session.sending and kind != _OPENED and not self._sessions.opened_under(session, keys, now=now):
+            self._keep(keys, train, plain, now=now)
             return
         keys.last_opened = session.last_used = now
         self._deliver(session, plain, hop_limit, train[_TRAIN_FLAGS_OFFSET], now=now)
         if not self.has_device and self._outbox.deliveries:
-            self._refuse_deliveries(train, session.peer, now=now)
+            self._relay_errors.refuse_deliveries(train, self._outbox.deliveries, neighbour=session.peer, now=now)
         if keys.report.add(counter, now=now):
             self._sending.report(session, *keys.report.take(now=now), now=now)
+
+    def _keep(self, keys: SessionKeypair, train: memoryview, plain: memoryview, *, now: float) -> None:
+        """Keeps an opened train until its keys are proved; `_open_train` takes it then."""
+        head = bytearray(train[:TRAIN_HEADER_BYTES])
+        head[_TRAIN_KIND_OFFSET] = _OPENED
+        if keys.awaited is None or not keys.awaited.keep(head, plain, now=now):
+            self._counters.trains_unproved += 1
 
     def _deliver(self, session: Session, plain: memoryview, hop_limit: int, flags: int, *, now: float) -> None:
         """Delivers the packets of a train whose sender owns their source and this node their destination."""
@@ -355,14 +361,6 @@ class Receiving:
                 self._counters.packets_denied += len(refused)
                 self._refusals.drop(refused, deliveries, already, peer, now=now)
         self._counters.packets_delivered += len(deliveries) - already
-
-    def _refuse_deliveries(self, train: memoryview, peer: bytes, *, now: float) -> None:
-        """Tells the sender of a train that its packets can't be delivered, and drops them."""
-        deliveries = self._outbox.deliveries
-        self._counters.packets_delivered -= len(deliveries)
-        self._counters.packets_undeliverable += len(deliveries)
-        deliveries.clear()
-        self._relay_errors.report(ERROR_UNDELIVERABLE, train, neighbour=peer, now=now)
 
     def _handle_item(self, kind: int, session: Session, body: memoryview, hop_limit: int, *, now: float) -> None:
         handler = self.item_handlers.get(kind)

@@ -19,6 +19,7 @@ from mycelium.limits import (
     RELAY_ERRORS_OF_ALL,
     RELAY_ERRORS_PER_SECOND,
 )
+from mycelium.packet.batch import Delivery
 from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE, HOP_LIMIT_EXCEEDED, NO_ROUTE
 from mycelium.routing.excess import LIES, LOST, Excesses, NamedRate
 from mycelium.session.requests import TrainSender
@@ -99,6 +100,13 @@ class RelayErrors:
         body += self._identity.sign(ERROR_LABEL + source + body)
         if self._send(source, ERROR, 0, 0, body, home=home, now=now):
             self._counters.relay_errors_sent += 1
+
+    def refuse_deliveries(self, train: memoryview, deliveries: list[Delivery], *, neighbour: bytes, now: float) -> None:
+        """Tells the source of a train that its packets can't be delivered, and drops them."""
+        self._counters.packets_delivered -= len(deliveries)
+        self._counters.packets_undeliverable += len(deliveries)
+        deliveries.clear()
+        self.report(ERROR_UNDELIVERABLE, train, neighbour=neighbour, now=now)
 
     def receive(self, reporter: bytes, body: memoryview, *, neighbour: bytes, now: float) -> None:
         """Passes an authentic error about a recent train of this node on: to the application, as ICMPv6, or to who asked."""

@@ -15,6 +15,7 @@ from mycelium.limits import (
     QUESTIONS_PER_SECOND,
     REPAIRS_AT_ONCE,
     REPAIRS_PER_SECOND,
+    UNPROVED_BYTES_OF_ALL,
 )
 from mycelium.link.counters import LinkCounters
 from mycelium.link.reassembly import PartialBudget
@@ -39,6 +40,7 @@ class LinkBudgets:
         self.control_of_all = SharedBucket[bytes](CONTROL_BYTES_OF_ALL, keys=2 * NEIGHBOURS, now=0.0)
         self.frames_of_all = SharedBucket[bytes](PLAIN_FRAMES_OF_ALL, keys=2 * NEIGHBOURS, now=0.0)
         self.proofs_of_all = SharedBucket[bytes](KEY_PROOFS_OF_ALL, keys=2 * NEIGHBOURS, now=0.0)
+        self.early_bytes = SharedBucket[bytes](UNPROVED_BYTES_OF_ALL, keys=2 * NEIGHBOURS, now=0.0)
         self._control = TokenBuckets[bytes](CONTROL_BYTES_PER_SECOND, burst=CONTROL_BYTES_AT_ONCE, keys=2 * NEIGHBOURS)
         self._questions = TokenBuckets[bytes](QUESTIONS_PER_SECOND, burst=QUESTIONS_AT_ONCE, keys=2 * NEIGHBOURS)
         self._repairs = TokenBuckets[bytes](REPAIRS_PER_SECOND, burst=REPAIRS_AT_ONCE, keys=2 * NEIGHBOURS)

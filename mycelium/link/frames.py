@@ -352,7 +352,7 @@ class Frames:
             self.counters.frames_not_opened += 1
             return
         if keypair.awaited is not None:
-            self._take_unproved(keypair, endpoint, counter, plain, now=now)
+            frames += self._take_unproved(keypair, endpoint, counter, plain, now=now)
             return
         kind, number, distance, ack = FRAME_HEADER.unpack_from(plain)
         is_data = kind in OF_TRAINS
@@ -385,14 +385,14 @@ class Frames:
 
     def _take_unproved(
         self, keypair: LinkKeypair, endpoint: Endpoint, counter: int, plain: memoryview, *, now: float
-    ) -> None:
-        """Takes a frame under a keypair for which the neighbour owes a proof: nothing but that has an effect."""
-        keypair.last_opened = now
-        keypair.message_3 = None  # which has arrived
-        keypair.gaps.opened(counter, srtt=None, now=now)
-        keypair.reassembly.forget(counter)
+    ) -> list[memoryview]:
+        """Takes a frame under a keypair for which a proof is owed, before which none has an effect; returns data then."""
+        awaited = keypair.opened_unproved(counter, now=now)
         if plain[0] == PROOF:
             path = self._path_by_endpoint.get(endpoint, self.paths.active)
             self._owner.frame_opened(PROOF, keypair, path, plain[FRAME_HEADER_BYTES:], now=now)
-        else:
+            return awaited.early if keypair.awaited is None else []
+        pass_on_mark(keypair, counter, plain)
+        if plain[0] not in OF_TRAINS or not awaited.keep(plain, now=now):
             self.counters.frames_unproved += 1
+        return []

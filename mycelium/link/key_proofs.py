@@ -29,7 +29,7 @@ class LinkProofs(KeyProofs[LinkKeypair]):
         *,
         now: float,
     ) -> None:
-        super().__init__(prover, budgets.proofs_of_all, budgets.counters, neighbour, wanted)
+        super().__init__(prover, budgets.proofs_of_all, budgets.early_bytes, budgets.counters, neighbour, wanted)
         self.failure: str | None = None  # why the link must end, for people
         self._frames = frames
         self._probes = probes

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from mycelium.channel.awaited_proof import AwaitedProof
 from mycelium.channel.byte_budget import ByteBudget
 from mycelium.channel.keypair import Keypair
 from mycelium.crypto.keys import OpeningKey, SealingKey
@@ -46,6 +47,15 @@ class LinkKeypair(Keypair):
         self.size_probe_opening = OpeningKey(self.opening.cipher, AscendingOnly())
         self.message_3 = completed.message_3
         self.message_3_due = now + MESSAGE_3_AGAIN_S
+
+    def opened_unproved(self, counter: int, *, now: float) -> AwaitedProof:
+        """Notes a frame that was opened while the neighbour owes a proof, and returns what has come of that."""
+        assert self.awaited is not None
+        self.last_opened = now
+        self.message_3 = None  # which has arrived
+        self.gaps.opened(counter, srtt=None, now=now)
+        self.reassembly.forget(counter)
+        return self.awaited
 
     def close(self) -> None:
         """Gives back what is held of frames that are incomplete or wait for others."""

@@ -2,7 +2,7 @@
 
 A node has its partner prove the key that a pin names, or its certificate. In a network of members each end wants that of the
 other, and who has not seen the certificate of a partner, which may be far away, wants that too: what is proved is then whatever
-key the certificate names. Nothing is sent to a partner that has not proved what is wanted, and nothing taken.
+key the certificate names. Nothing is sent to a partner that has not proved what is wanted, and nothing taken; packets wait.
 
     a > b  request                          where a wants the proof of b's key, and b that of a's
     b > a  reply
@@ -23,7 +23,7 @@ from mycelium.channel.parts import Parts
 from mycelium.crypto.key_proof import KeyProver
 from mycelium.errors import NotAMember
 from mycelium.identity import FINGERPRINT_BYTES
-from mycelium.limits import KEY_PROOFS_OF_ALL, SESSION_PROOF_PARTS_OF_ALL, SESSIONS
+from mycelium.limits import KEY_PROOFS_OF_ALL, SESSION_PROOF_PARTS_OF_ALL, SESSIONS, UNPROVED_BYTES_OF_ALL
 from mycelium.session.counters import SessionCounters
 from mycelium.session.session import Session, SessionKeypair
 from mycelium.timing import SharedBucket
@@ -89,6 +89,7 @@ class ProofBudgets:
     def __init__(self, counters: SessionCounters) -> None:
         self.counters = counters
         self.known, self.strangers = _Share(), _Share()
+        self.early_bytes = SharedBucket[bytes](UNPROVED_BYTES_OF_ALL, keys=SESSIONS, now=0.0)
 
 
 class ProofsOwner(Protocol):
@@ -123,7 +124,9 @@ class SessionProofs(KeyProofs[SessionKeypair]):
         budgets: ProofBudgets,
         note_due: Callable[[bytes, float], None],
     ) -> None:
-        super().__init__(source.prover, budgets.strangers.made, budgets.counters, session.peer, None)
+        super().__init__(
+            source.prover, budgets.strangers.made, budgets.early_bytes, budgets.counters, session.peer, None
+        )
         self.is_asked = source.members() is not None
         self._session = session
         self._owner = owner

@@ -272,18 +272,26 @@ class Sessions:
 
     # -- proofs of keys ------------------------------------------------------------------------------------------------
 
-    def receive_proof(self, peer: bytes, index: int, counter: int, sealed: memoryview, *, now: float) -> None:
-        """Takes a train about proofs of keys, under whatever keypair; `sealed` is its body."""
+    def receive_proof(
+        self, peer: bytes, index: int, counter: int, sealed: memoryview, *, now: float
+    ) -> list[memoryview]:
+        """Takes a train about proofs of keys, under whatever keypair; `sealed` is its body.
+
+        Returns the trains that were kept in the `AwaitedProof` of a keypair which is proved with it.
+        """
         session, keypair = self.by_index.get(index, (None, None))
         if session is None or keypair is None or session.peer != peer:
             self.receive_unknown(peer, now=now)
-            return
+            return []
         item = self._proving.open(session, keypair, counter, sealed, now=now)
-        if item is not None:
-            is_first = self._confirm(session, keypair, now=now)
-            self._proving.take(session, keypair, item, now=now)
-            if is_first:
-                self.proved(session, keypair, now=now)
+        if item is None:
+            return []
+        is_first = self._confirm(session, keypair, now=now)
+        awaited = keypair.awaited
+        self._proving.take(session, keypair, item, now=now)
+        if is_first:
+            self.proved(session, keypair, now=now)
+        return [] if awaited is None or keypair.awaited is not None else awaited.early
 
     def want_proofs(self, *, now: float) -> None:
         """Has partners prove what they must: pins have changed, or a certificate is valid no more."""

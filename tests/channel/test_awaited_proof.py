@@ -2,14 +2,21 @@
 
 import random
 
+import pytest
+
 from mycelium.channel.awaited_proof import AwaitedProof
+from mycelium.limits import SharedRate
+from mycelium.timing import SharedBucket
 from mycelium.wire.key_proof import PROOF_BYTES, PROOF_PARTS, ProofPart, part_range
+from tests.channel.support import awaited_proof
+
+ROOM = SharedRate(10, at_once=100, little_per_second=1, little_at_once=20)
 
 
 def test_parts_come_in_any_order_and_the_first_of_each_counts() -> None:
     proof = random.Random(1).randbytes(PROOF_BYTES)
     parts = [ProofPart(number, proof[part_range(number)]) for number in range(PROOF_PARTS)]
-    awaited = AwaitedProof(until=5.0)
+    awaited = awaited_proof(until=5.0)
     last, *others = random.Random(2).sample(parts, PROOF_PARTS)
     for part in others:
         assert awaited.add(part) is None
@@ -17,3 +24,22 @@ def test_parts_come_in_any_order_and_the_first_of_each_counts() -> None:
     assert awaited.arrived == (1 << PROOF_PARTS) - 1 - (1 << last.number)
     assert awaited.add(last) == proof
     assert awaited.add(last) is None
+
+
+def test_data_is_kept_as_it_was_in_the_order_in_which_it_came() -> None:
+    awaited = awaited_proof(until=5.0)
+    buffer = bytearray(b"one")
+    assert awaited.keep(memoryview(buffer), now=0.0)
+    assert awaited.keep(b"t", memoryview(b"wo"), now=0.0)
+    buffer[:] = b"xxx"
+    assert [bytes(one) for one in awaited.early] == [b"one", b"two"]
+    assert not any(one.readonly for one in awaited.early)
+
+
+@pytest.mark.parametrize(("taken_by_one", "is_kept"), [(50, True), (51, False)])
+def test_one_that_sends_much_leaves_half_of_the_room_to_others(taken_by_one: int, is_kept: bool) -> None:
+    room = SharedBucket[bytes](ROOM, keys=4, now=0.0)
+    one, other = AwaitedProof(b"b", room, until=5.0), AwaitedProof(b"c", room, until=5.0)
+    assert one.keep(bytes(taken_by_one), now=0.0) == is_kept
+    assert len(one.early) == is_kept
+    assert other.keep(bytes(20), now=0.0)

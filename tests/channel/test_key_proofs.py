@@ -12,7 +12,7 @@ from mycelium.channel.keypair import Keypair
 from mycelium.channel.proof_causes import not_proved, wrongly_proved
 from mycelium.crypto.key_proof import KeyProver
 from mycelium.identity import Identity
-from mycelium.limits import KEY_PROOFS_OF_ALL, SharedRate
+from mycelium.limits import KEY_PROOFS_OF_ALL, UNPROVED_BYTES_OF_ALL, SharedRate
 from mycelium.timing import SharedBucket
 from mycelium.wire.key_proof import PROOF_PARTS, KeyProofItem, ProofAccepted, ProofPart, ProofWanted
 from sim.net.repeatable_crypto import RepeatablePrimitives
@@ -31,7 +31,8 @@ class ProvingEnd(KeyProofs[Keypair]):
     def __init__(self, name: str, wanted: bytes | None, *, budget: SharedBucket[bytes] | None = None) -> None:
         self.counters = KeyProofCounters()
         of_all = SharedBucket[bytes](KEY_PROOFS_OF_ALL, keys=8, now=0.0) if budget is None else budget
-        super().__init__(prover(name), of_all, self.counters, b"other", wanted)
+        early = SharedBucket[bytes](UNPROVED_BYTES_OF_ALL, keys=8, now=0.0)
+        super().__init__(prover(name), of_all, early, self.counters, b"other", wanted)
         self.keypair = Keypair(agreed_keys(is_initiator=name == "a"), now=0.0)
         self.keypair.transcript = b"of this handshake"
         self.sent: list[KeyProofItem] = []

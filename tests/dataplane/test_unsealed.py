@@ -3,7 +3,6 @@
 import pytest
 from scapy.layers.inet6 import ICMPv6DestUnreach
 
-from mycelium.channel.awaited_proof import AwaitedProof
 from mycelium.dataplane.unsealed import NOT_SEEN
 from mycelium.identity import Identity
 from mycelium.packet.batch import HEADROOM
@@ -29,6 +28,7 @@ from mycelium.wire.train import (
     WRAPPER_BYTES,
 )
 from sim.net.node_net import NodeNet
+from tests.channel.support import awaited_proof
 from tests.dataplane.support import errors, item
 from tests.support.small_meshes import counter, deliver, link_of, ping, ping_packet, ready_line, received, train_kinds
 
@@ -105,7 +105,7 @@ def test_a_neighbour_of_a_version_before_is_sent_sealed_trains() -> None:
 def test_a_neighbour_that_owes_the_link_a_proof_is_sent_sealed_trains() -> None:
     net = ready("ab")
     at_b, keypair = train_kinds(net, "b"), link_of(net, "a", "b").frames.keypairs.sending
-    keypair.awaited = AwaitedProof(until=net.now + 1)
+    keypair.awaited = awaited_proof(until=net.now + 1)
     data = ping(net, "a", "b")
     keypair.awaited = None
     net.run(1)
@@ -250,14 +250,14 @@ def test_a_train_under_keys_that_nothing_sealed_has_confirmed_is_dropped() -> No
     assert counter(net, "b", "trains_not_opened") == 1
 
 
-def test_a_train_under_keys_for_which_the_session_waits_for_a_proof_is_dropped() -> None:
+def test_a_train_under_keys_for_which_the_session_waits_for_a_proof_waits_too() -> None:
     net = ready("ab")
     session = net.hosts["b"].node.sessions.by_peer[net.hosts["a"].address]
-    keys_of(net, "b", "a").awaited = AwaitedProof(until=net.now + 1)
+    awaited = keys_of(net, "b", "a").awaited = awaited_proof(until=net.now + 1)
     session.hold()
     number = keys_of(net, "a", "b").sealing.counter
     assert receive(net, unsealed(net, item(ping_packet(net, "a", "b", b"early")), number=number)) == []
-    assert (counter(net, "b", "trains_unproved"), session.sending) == (1, None)
+    assert (counter(net, "b", "trains_unproved"), session.sending, len(awaited.early)) == (0, None, 1)
 
 
 def test_while_new_keys_wait_for_a_proof_trains_go_on_under_the_ones_before() -> None:
@@ -265,7 +265,7 @@ def test_while_new_keys_wait_for_a_proof_trains_go_on_under_the_ones_before() ->
     a, b = net.hosts["a"].node, net.hosts["b"].node
     before, back = keys_of(net, "a", "b"), keys_of(net, "b", "a")
     a.peers.add("udp://192.0.2.9:1", b.identity.exchange_public_key, b.prover.fingerprint, now=net.now)
-    a.sessions.receive_proof = lambda *args, now: None  # type: ignore[method-assign]
+    a.sessions.receive_proof = lambda *args, now: []  # type: ignore[method-assign]
     a.sessions.request(a.sessions.by_peer[b.identity.address], now=net.now)
     net.run(1)
     at_a, at_b = train_kinds(net, "a"), train_kinds(net, "b")

@@ -21,6 +21,7 @@ from mycelium.timing import SharedBucket
 from mycelium.wire.datagram import FRAME, SIZE_PROBE, TAG_BYTES
 from mycelium.wire.frame import CLOSE_LEAVING, FRAME_HEADER, PROOF
 from mycelium.wire.key_proof import PROOF_BYTES, PROOF_PARTS, ProofAccepted, ProofPart, ProofWanted, part_range
+from mycelium.wire.train import CONGESTED
 from sim.net.repeatable_crypto import RepeatablePrimitives
 from tests.link.lab import DELAY_S, LinkLab, endpoint
 
@@ -247,6 +248,8 @@ def test_a_link_that_is_up_is_proved_when_its_peer_gets_a_pin_and_ends_if_it_can
         lab.settle(1)
         lab.act(lab.link("a").proofs.want, known)
         lab.send("b", b"early")
+        lab.run(1.5 * DELAY_S)
+        assert lab.heard("a") == []
         lab.run(PROVED_WITHIN_S + 1)
         assert lab.link("a").proofs.failure == failure
         lab.act(lab.link("a").proofs.want, known)
@@ -255,7 +258,49 @@ def test_a_link_that_is_up_is_proved_when_its_peer_gets_a_pin_and_ends_if_it_can
         assert lab.link("a").proofs.failure is None
         lab.send("b", b"data")
         lab.run(0.1)
-        assert lab.heard("a") == [b"data"]
+        assert lab.heard("a") == [b"early"] * (failure is None) + [b"data"]
+
+
+def test_data_that_is_under_way_when_a_pin_comes_waits_for_the_proof_and_none_is_lost() -> None:
+    lab = LinkLab()
+    lab.settle(1)
+    every = [bytes((number,)) for number in range(100)]
+    for number in every:
+        if number == every[20]:
+            lab.act(lab.link("a").proofs.want, fingerprint("b"))
+        lab.send("b", number)
+        lab.run(DELAY_S / 4)
+    lab.run(1)
+    assert lab.link("a").proofs.has_proved(fingerprint("b"))
+    assert lab.heard("a") == every
+
+
+def test_what_waits_for_a_proof_is_bounded_and_the_rest_is_counted() -> None:
+    lab = LinkLab()
+    lab.settle(1)
+    a = lab.link("a")
+    a.proofs._early_bytes = SharedBucket(SharedRate(1, 300, 1, 300), keys=1, now=lab.now)
+    unproved = lab.ends["a"].counters.frames_unproved
+    lab.act(a.proofs.want, fingerprint("b"))
+    lab.send("b", bytes(100))
+    lab.send("b", bytes(100))
+    lab.run(1)
+    assert (lab.heard("a"), lab.ends["a"].counters.frames_unproved) == ([bytes(100)], unproved + 1)
+
+
+def test_a_mark_of_a_router_reaches_data_that_has_waited_for_a_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = LinkLab()
+    lab.settle(1)
+    a, b = lab.link("a"), lab.link("b")
+    lab.act(a.proofs.want, fingerprint("b"))
+    a.keypairs.sending.marked.add(b.keypairs.sending.sealing.counter)
+    flags: list[int] = []
+    monkeypatch.setattr(
+        lab.ends["a"], "_hear", lambda frames: flags.extend(one[FRAME_HEADER.size + 1] for one in frames)
+    )
+    lab.send("b", b"one")
+    lab.run(1)
+    assert flags == [CONGESTED]
 
 
 def test_the_same_proof_is_shown_again_and_not_made_again_and_not_without_end() -> None:
@@ -481,10 +526,10 @@ def test_a_chunk_that_comes_twice_is_not_held_where_a_proof_is_owed() -> None:
     lab.sent.clear()
     lab.send("b", bytes(20_000))
     *chunks, last = [datagram for _, _, datagram in lab.sent]
-    unproved = lab.ends["a"].counters.frames_unproved
     for burst, size in ((last, len(last)), (b"".join((*chunks, chunks[0])), len(chunks[0]))):
         lab.ends["a"].receive(endpoint("b"), burst, size)
-    assert lab.ends["a"].counters.frames_unproved == unproved + 1
+    assert ours.awaited is not None
+    assert len(ours.awaited.early) == 1
     assert (ours.reassembly.held_bytes, lab.heard("a")) == (0, [])
 
 

@@ -18,7 +18,7 @@ from sim.net.network import url_of
 from sim.net.node_net import NamedHost
 from tests.node.test_key_proofs import fingerprint, pair, pinned
 from tests.support.members import DAY_S, START, MemberNet, certificate, invited, joined, removals
-from tests.support.small_meshes import deliver, ping, reaches, received
+from tests.support.small_meshes import deliver, ping, reaches, ready_line, received
 from tests.support.small_tables import is_in_scope, small_line
 
 
@@ -126,8 +126,9 @@ def test_nodes_that_reach_each_other_by_their_homes_prove_their_keys(pairs: tupl
         node, peer = net.hosts[ends[0]].node, net.hosts[ends[1]]
         node.peers.add("udp://192.0.2.9:1", peer.identity.exchange_public_key, fingerprint(peer), now=net.now)
         assert not is_in_scope(node, peer.node)
-    ping(net, "a", "j")  # which is lost where a does not know what j wants
+    first = ping(net, "a", "j")  # which waits at j where a does not know what that wants
     net.run(1)
+    assert received(net, "j") == [first]
     deliver(net, "a", "j")
     deliver(net, "j", "a")
     taken = [net.hosts[name].node.sessions.counters.key_proofs_taken for name in "aj"]
@@ -166,6 +167,30 @@ def test_a_session_is_proved_when_its_peer_gets_a_pin_and_goes_on_when_that_goes
     assert a.node.sessions.counters.key_proofs_taken == 1
     a.running.act(a.node.remove_peer, url_of("b") + "0")
     deliver(net, "a", "b")
+
+
+@pytest.mark.parametrize("names", ["ab", "abc"])
+def test_packets_that_are_under_way_when_a_pin_comes_wait_for_the_proof_and_none_is_lost(names: str) -> None:
+    """Both ends of a link owe the proof twice: as neighbour, and as partner."""
+    net = ready_line(names)
+    one, other = names[0], names[-1]
+    deliver(net, one, other)
+    deliver(net, other, one)
+    ends = net.hosts[one], net.hosts[other]
+    for end in ends:
+        end.delivered.clear()
+    there, back = [], []
+    for number in range(60):
+        if number == 20:
+            for end, peer in (ends, ends[::-1]):
+                pin = peer.identity.exchange_public_key
+                end.running.act(end.node.add_peer, "udp://192.0.2.9:1", pin=pin, fingerprint=fingerprint(peer))
+        there.append(ping(net, one, other))
+        back.append(ping(net, other, one))
+        net.run(0.001)
+    net.run(1)
+    assert all(end.node.sessions.counters.key_proofs_taken for end in ends)
+    assert (received(net, other), received(net, one)) == (there, back)
 
 
 def test_a_certificate_of_another_mldsa_key_than_the_pinned_one_is_refused_in_a_session() -> None:

@@ -107,7 +107,8 @@ class SessionEnd:
         elif train.kind == SESSION_REPLY:
             self.sessions.receive_reply(source, train.index, train.counter, body, now=now)
         elif train.kind == SESSION_PROOF:
-            self.sessions.receive_proof(source, train.index, train.counter, body, now=now)
+            for early in self.sessions.receive_proof(source, train.index, train.counter, body, now=now):
+                self.delivered.append(bytes(early))
         else:
             self._open(source, train)
         self.release()
@@ -163,6 +164,8 @@ class SessionEnd:
             return
         if keypair is not session.sending and not self.sessions.opened_under(session, keypair, now=self.lab.now):
             self.unproved += 1
+            assert keypair.awaited is not None
+            keypair.awaited.keep(plain, now=self.lab.now)
             return
         keypair.last_opened = session.last_used = self.lab.now
         if plain:

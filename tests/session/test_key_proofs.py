@@ -105,7 +105,7 @@ def test_who_is_asked_by_the_responder_goes_on_when_its_proof_is_accepted() -> N
         return [] if lost[-1:] == [train] else [DELAY_S]
 
     lab.fate = loses_a_part
-    lab.send("a", "b", b"lost")
+    lab.send("a", "b", b"early")
     lab.run(3.5 * DELAY_S)
     assert lab.ends["b"].unproved == 1
     lab.run(2 * DELAY_S)
@@ -113,7 +113,7 @@ def test_who_is_asked_by_the_responder_goes_on_when_its_proof_is_accepted() -> N
     lab.run(1)
     lab.send("b", "a", b"answer")
     lab.run(1)
-    assert (lab.heard("b"), lab.heard("a")) == ([b"waits"], [b"answer"])
+    assert (lab.heard("b"), lab.heard("a")) == ([b"early", b"waits"], [b"answer"])
     assert lab.ends["b"].unproved == 1
 
 
@@ -432,7 +432,7 @@ def test_who_answers_no_wish_any_more_is_shown_nothing_unasked_once_that_has_fai
     a, old = lab.ends["a"].sessions, lab.session("a", "b").sending
     lab.ends["b"].wanted.clear()
     lab.restart("b")
-    lab.ends["b"].sessions.receive_proof = lambda *args, now: None  # type: ignore[method-assign]
+    lab.ends["b"].sessions.receive_proof = lambda *args, now: []  # type: ignore[method-assign]
     a.request(lab.session("a", "b"), now=lab.now)
     lab.run(PROVED_WITHIN_S + REFUSED_S + 1)
     assert lab.session("a", "b").sending is old

@@ -3,7 +3,6 @@ from math import inf
 import pytest
 from msgspec.structs import replace
 
-from mycelium.channel.awaited_proof import AwaitedProof
 from mycelium.channel.byte_budget import ByteBudget
 from mycelium.channel.frame_budget import FrameBudget
 from mycelium.channel.keypair import IDLE_KEPT_S, REJECT_AFTER_S
@@ -23,7 +22,7 @@ from mycelium.session.session import (
 from mycelium.wire.datagram import FRAME_HEAD, TAG_BYTES
 from mycelium.wire.frame import FRAME_HEADER
 from mycelium.wire.train import TRAIN_HEADER_BYTES
-from tests.channel.support import OWN_KEY, agreed_keys
+from tests.channel.support import OWN_KEY, agreed_keys, awaited_proof
 
 ANSWER = Answer(b"digest", 7, b"reply", b"")
 
@@ -168,7 +167,7 @@ def test_the_peer_was_heard_when_a_train_was_opened_last_under_any_keypair(sessi
         one.last_opened = opened_at
     assert session.heard_at == 7.0
     adopt(session, one := keypair(now=9.0))
-    one.awaited = AwaitedProof(until=14.0)
+    one.awaited = awaited_proof(until=14.0)
     assert session.heard_at == 7.0, "somebody else may have the other keys"
 
 
@@ -243,7 +242,7 @@ def test_keys_that_nobody_has_confirmed_or_proved_have_none_expire_under_which_t
     for one in (heard, new):
         adopt(session, one)
     heard.last_opened = 5.0
-    other.is_confirmed, other.awaited = is_confirmed, AwaitedProof(until=60.0) if is_confirmed else None
+    other.is_confirmed, other.awaited = is_confirmed, awaited_proof(until=60.0) if is_confirmed else None
     session.adopt(other)
     assert session.expire_keypairs(now=55.0) == []
     assert session.keypairs == [other, new, heard]
