@@ -95,7 +95,7 @@ class Adjacencies:
         if not self._table.budgets.of(node_of(neighbour), now=now).starts.take(now=now):
             self._counters.starts_postponed += 1
             self._postponed.postpone(neighbour, cost, now=now)
-            self._arm(now=now)
+            self.due_at = min(self.due_at, self._postponed.next_deadline())
             return False
         self._add(neighbour, cost, now=now)
         return True
@@ -119,7 +119,8 @@ class Adjacencies:
         kept = self._resumption.keep(peer, now=now)
         self._damping.failed(peer, 0 if row is None else row.sequence >> EPOCH_SHIFT, now=now)
         self._remove(peer, kept, now=now)
-        self._arm(now=now)
+        if kept is not None:
+            self.due_at = min(self.due_at, kept.until)
 
     def rename(self, neighbour: bytes, name: bytes) -> None:
         """Gives a neighbour, if it is up, the name of one that is down."""
@@ -229,7 +230,9 @@ class Adjacencies:
         self._apply_cost(peer, "up", now=now)
         self._selection.review_neighbour(peer.node, now=now)
         self._resumption.begin(peer, now=now)
-        self._arm(now=now)
+        self.due_at = min(self.due_at, peer.digest_at)
+        if peer.damped_until > now:
+            self.due_at = min(self.due_at, peer.damped_until)
 
     def _remove(self, peer: Neighbour, kept: Kept | None, *, now: float) -> None:
         self._pins.forget_neighbour(peer)

@@ -37,14 +37,17 @@ class Holdings:
         before, row.holders = row.holders, holders
         if before == holders or not self._is_summing:
             return
-        share = share_of(row.node, row.advertised)
-        if not before:
-            self._add(self._table.up & ~holders, share)
-        elif not holders:
-            self._add(self._table.up & ~before, -share)
+        up = self._table.up
+        if before and holders:
+            lost, won = before & ~holders & up, holders & ~before & up
+            if lost or won:  # not of a neighbour that is down, whose sum nobody wants: it lets go of each row
+                share = share_of(row.node, row.advertised)
+                self._lack(lost, share)
+                self._lack(won, -share)
+        elif holders:
+            self._add(up & ~holders, share_of(row.node, row.advertised))
         else:
-            self._lack(before & ~holders, share)
-            self._lack(holders & ~before, -share)
+            self._add(up & ~before, -share_of(row.node, row.advertised))
 
     def digest(self, neighbour: Neighbour) -> Digest:
         """Returns the digest of what a neighbour holds."""

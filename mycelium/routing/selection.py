@@ -248,6 +248,7 @@ class Selection:
         for row in rows:
             if kept is not None:
                 kept.note(row, neighbour)
+            had_route = row.routes[slot] < RETRACTED
             row.routes[slot] = UNKNOWN
             row.announced &= others
             row.avoided &= others
@@ -257,7 +258,7 @@ class Selection:
                 self._table.note_unheld(row, now=now)
             if row.selected == slot:
                 self.reselect(row, "lost", now=now)
-            elif row.metric == INFINITY:
+            elif had_route and row.metric == INFINITY:
                 # No request was sent while the neighbour was only suspected, because it might have come back.
                 self._requests.ask(row, now=now)
 

@@ -1,5 +1,6 @@
 """What neighbours hold, and the digests that follow it: the same as if all rows were read again."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +47,18 @@ def test_digests_follow_whatever_rows_are_told_and_retracted_before_and_after_th
         holdings.hold(rows[number], holders)
         for neighbour in table.by_address.values() if step >= first else ():
             assert holdings.digest(neighbour) == digest_of(held_by(table, neighbour.bit))
+
+
+def test_a_neighbour_that_is_down_lets_go_of_rows_without_a_change_of_any_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, holdings = table_of(NEIGHBOURS)
+    row, (lost, *others) = row_of(table, 10), table.by_address.values()
+    holdings.hold(row, table.up)
+    before = [holdings.digest(neighbour) for neighbour in others]
+    table.part_with(lost)
+    monkeypatch.setattr("mycelium.routing.holdings.share_of", None)  # which is not called
+    holdings.hold(row, row.holders & ~lost.bit)
+    assert [holdings.digest(neighbour) for neighbour in others] == before
+    assert row.holders == table.up
 
 
 def test_a_new_neighbour_holds_nothing() -> None:

@@ -114,6 +114,21 @@ def test_a_suspected_neighbours_route_is_waited_for_a_moment() -> None:
     assert [name for name, _ in lab.requests(lab.wait(0.05))] == [2]
 
 
+def test_the_death_of_a_neighbour_costs_no_look_at_lost_nodes_that_it_told_nothing_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lab = RoutingLab()
+    lab.up(1, 2, 3)
+    for name in (1, 2, 3):
+        lab.says(name, update(name, 0))
+    lab.down(1)
+    looked_at: list[bytes] = []
+    monkeypatch.setattr(requests_module.Requests, "ask", lambda _, row, now: looked_at.append(row.node))
+    lab.down(2)
+    lab.down(3)
+    assert looked_at == [address(2), address(3)]
+
+
 def test_the_death_of_a_suspected_neighbour_asks_at_once() -> None:
     lab = RoutingLab()
     lab.up(1, 2)

@@ -29,8 +29,8 @@ class Swept:
     def work(self, rows: list[Destination], *, now: float) -> None:
         self.seen += [(int.from_bytes(row.node[2:8], "big"), now) for row in rows]
 
-    def start(self, now: float) -> None:
-        self.sweeps.start(SLOT, self.work, then=self.end, now=now)
+    def start(self, now: float, slot: int = SLOT) -> None:
+        self.sweeps.start(slot, self.work, then=self.end, now=now)
 
     def end(self) -> None:
         self.ended += 1
@@ -58,6 +58,27 @@ def test_a_sweep_takes_the_place_of_one_for_the_same_neighbour(swept: Swept) -> 
         swept.sweeps.handle_timeout(now=2.0)
     assert [name for name, _ in swept.seen] == [0, 1, 2, 0, 1, 2, 3, 4, 5, 6]
     assert swept.ended == 1
+
+
+def test_sweeps_that_begin_together_share_a_slice_and_end_one_after_the_other(swept: Swept) -> None:
+    for slot in range(3):
+        swept.start(1.0, slot)
+    assert swept.seen == [(0, 1.0), (1, 1.0), (2, 1.0)]
+    turns = 0
+    while swept.sweeps.by_slot:
+        done = len(swept.seen)
+        swept.sweeps.handle_timeout(now=1.0)  # time need not go on
+        turns += 1
+        assert len(swept.seen) - done == AT_ONCE
+        assert swept.ended == len(swept.seen) // ROWS
+    assert turns == (3 * ROWS - AT_ONCE) // AT_ONCE
+    assert [name for name, _ in swept.seen] == [*range(ROWS)] * 3
+
+
+def test_a_sweep_that_begins_later_has_a_slice_of_its_own(swept: Swept) -> None:
+    swept.start(1.0)
+    swept.start(1.5, SLOT + 1)
+    assert [name for name, _ in swept.seen] == [0, 1, 2, 0, 1, 2]
 
 
 def test_a_row_that_is_removed_meanwhile_is_left_out(swept: Swept) -> None:
