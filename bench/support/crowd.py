@@ -2,8 +2,9 @@
 
     python -m bench.support.crowd --hub fd00:0:0:1::2 --peers 1300
 
-It does what each line of its input says, `join N`, `kill N` or `state`, and answers by a line of JSON. What the hub tells of
-other nodes is dropped behind the links: more than a thousand whole tables are too much for one processor, and for its memory.
+It does what each line of its input says, `join N`, `kill N`, `state` or `take`, and answers by a line of JSON: how many links
+are up, and for `take` what has happened since the last one. What the hub tells of other nodes is dropped behind the links:
+more than a thousand whole tables are too much for one processor, and for its memory.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import select
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from math import inf
 from typing import Final
@@ -25,13 +27,13 @@ from msgspec.structs import replace as replaced
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.endpoint import Endpoint
 from mycelium.identity import SEED_BYTES, Identity
-from mycelium.link.events import ItemsReceived, LinkEvent
+from mycelium.link.events import ItemsReceived, LinkDown, LinkEvent, LinkSuspected
 from mycelium.link.link import LinkState
 from mycelium.node.node import Node
 from mycelium.node.settings import NodeSettings
 from mycelium.outbox import ResolvePeer
 from mycelium.wire.control import Digest, Resume, Resumed, Update
-from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
+from mycelium.wire.datagram import HANDSHAKE_1, SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 from tests.lab.daemon import PORT
 from tests.lab.flood import sources
 
@@ -41,6 +43,21 @@ BUFFER_BYTES: Final = 1 << 16
 SOCKET_BYTES: Final = 1 << 20  # the kernel's buffer of each socket
 STARTING_S: Final = 0.01  # in a row, for which those wait that have been started
 IDLE_S: Final = 0.5  # the longest that the input waits
+
+
+class Happenings:
+    """What the links of the crowd, and their handshakes, did."""
+
+    def __init__(self) -> None:
+        self.suspected = self.down = self.dialled_by_hub = 0
+        self.dialled: Counter[int] = Counter()  # first messages of handshakes sent, by the second
+
+    def summary(self) -> dict[str, int]:
+        """Returns totals, and the most of what there was in one second."""
+        dialled = self.dialled
+        most = max(dialled.values(), default=0)
+        of_links = {"suspected": self.suspected, "down": self.down}
+        return of_links | {"dialled": dialled.total(), "most": most, "dialled_by_hub": self.dialled_by_hub}
 
 
 class Peer:
@@ -95,7 +112,10 @@ class Peer:
 
     def _of_the_hub(self, events: Iterable[LinkEvent], *, now: float) -> Iterator[LinkEvent]:
         """Yields what happens to the link, and what the hub says of itself."""
+        seen = self._crowd.seen
         for event in events:
+            seen.suspected += isinstance(event, LinkSuspected)
+            seen.down += isinstance(event, LinkDown)
             if isinstance(event, ItemsReceived):
                 kept = [
                     item
@@ -117,6 +137,7 @@ class Peer:
                 length = self.socket.recv_into(buffer)
             except (BlockingIOError, ConnectionRefusedError):
                 return
+            self._crowd.seen.dialled_by_hub += buffer[0] == HANDSHAKE_1
             self.node.receive(hub, buffer[:length], length, now=time.monotonic())
             self.flush()
 
@@ -151,6 +172,8 @@ class Peer:
             heapq.heappush(crowd.deadlines, (deadline, id(self), self))
 
     def _send(self, datagram: bytes) -> None:
+        if datagram[0] == HANDSHAKE_1:
+            self._crowd.seen.dialled[int(time.monotonic())] += 1
         with contextlib.suppress(OSError):
             assert self.socket is not None
             self.socket.sendto(datagram, self._crowd.there)
@@ -169,6 +192,7 @@ class Crowd:
         self.buffer = memoryview(bytearray(BUFFER_BYTES))
         self.peers = [Peer(self, host) for host, _ in zip(sources(), range(count), strict=False)]
         self.waiting: list[Peer] = []  # to be started, the next one last
+        self.seen = Happenings()
         self.poll.register(sys.stdin, select.EPOLLIN)
 
     def run(self) -> None:
@@ -196,13 +220,17 @@ class Crowd:
         return min(max(self.deadlines[0][0] - time.monotonic(), 0.0), IDLE_S) if self.deadlines else IDLE_S
 
     def _do(self, order: str, count: str = "0") -> dict[str, int]:
-        """Carries out an order, and returns how many links are up."""
+        """Carries out an order; returns how many links are up, and, with `take`, what happened since that was last asked."""
         if order == "join":
             self.waiting = [peer for peer in reversed(self.peers[: int(count)]) if peer.node is None]
         elif order == "kill":
             for peer in [peer for peer in self.peers if peer.node is not None][: int(count)]:
                 peer.kill()
-        return {"up": sum(peer.is_up for peer in self.peers)}
+        answer = {"up": sum(peer.is_up for peer in self.peers)}
+        if order == "take":
+            answer |= self.seen.summary()
+            self.seen = Happenings()
+        return answer
 
 
 def main() -> None:

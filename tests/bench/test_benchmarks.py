@@ -19,7 +19,7 @@ SHORT: Final = {  # the least that each can do
     "datapath": "--rounds 3",
     "deadlines": "--rounds 10",
     "heal": "--runs 1 --cases silent-cut --shapes square --systems mycelium",
-    "hub": "--peers 20 --seconds 1 --settle 0",
+    "hub": "--peers 20 --seconds 1 --settle 0 --lasting 1",
     "idle": "--nodes 3 --seconds 1 --settle 0",
     "injected": "--rates 2000 --seconds 1 --runs 1",
     "join": "--runs 1 --cases proxy",
