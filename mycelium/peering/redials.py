@@ -25,6 +25,8 @@ class Redials:
 
     def __init__(self) -> None:
         self._redials: dict[bytes, _Redial] = {}
+        # The earliest of all, which is asked for with each control frame; None while it is to be searched for.
+        self._due_at: float | None = inf
 
     def __contains__(self, neighbour: bytes) -> bool:
         return neighbour in self._redials
@@ -32,10 +34,12 @@ class Redials:
     def start(self, neighbour: bytes, *, now: float) -> None:
         """Has a neighbour dialled at once and then with back-off."""
         self._redials[neighbour] = _Redial(now=now)
+        self._due_at = None
 
     def stop(self, neighbour: bytes) -> None:
         """Leaves a neighbour alone, whether it was to be dialled or not."""
-        self._redials.pop(neighbour, None)
+        if self._redials.pop(neighbour, None) is not None:
+            self._due_at = None
 
     def retry_all(self, *, now: float) -> None:
         """The network has changed: every neighbour is dialled at once, and then with back-off anew."""
@@ -44,11 +48,16 @@ class Redials:
 
     def take_due(self, *, now: float) -> list[bytes]:
         """Returns the neighbours that are to be dialled now; the next wait of each begins."""
+        if now < self.next_deadline():
+            return []
         due = [neighbour for neighbour, redial in self._redials.items() if now >= redial.due_at]
         for neighbour in due:
             self._redials[neighbour].wait(now=now)
+        self._due_at = None
         return due
 
     def next_deadline(self) -> float:
         """When `take_due` will have something; infinity for never."""
-        return min((redial.due_at for redial in self._redials.values()), default=inf)
+        if self._due_at is None:
+            self._due_at = min((redial.due_at for redial in self._redials.values()), default=inf)
+        return self._due_at

@@ -2,6 +2,8 @@
 
 from math import inf
 
+import pytest
+
 from mycelium.peering.redials import FIRST_WAIT_S, Redials
 
 NEIGHBOUR, OTHER = b"n" * 16, b"o" * 16
@@ -39,6 +41,23 @@ def test_a_neighbour_that_is_started_again_is_dialled_at_once_again() -> None:
     redials.start(NEIGHBOUR, now=101.0)
     assert redials.take_due(now=101.0) == [NEIGHBOUR]
     assert redials.next_deadline() == 101.0 + FIRST_WAIT_S
+
+
+def test_the_earliest_of_many_is_searched_for_once_until_something_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    redials = Redials()
+    for number in range(3):
+        redials.start(bytes([number]) * 16, now=10.0 + number)
+    assert redials.next_deadline() == 10.0
+    monkeypatch.setattr("builtins.min", None)  # which is not called
+    assert redials.next_deadline() == 10.0
+    assert redials.take_due(now=9.0) == []
+    redials.stop(OTHER)  # nobody
+    assert redials.next_deadline() == 10.0
+    monkeypatch.undo()
+    redials.stop(bytes(16))
+    assert redials.next_deadline() == 11.0
+    redials.start(OTHER, now=0.0)
+    assert redials.next_deadline() == 0.0
 
 
 def test_a_changed_network_has_every_neighbour_dialled_at_once() -> None:
