@@ -7,6 +7,7 @@ MyceliumError
  |   +- DeviceError
  |   |   +- DiskError
  |   +- ApiError
+ |   |   +- CallError
  |   |   +- NoDaemon
  |   +- ResolveError
  +- RemoteError           invalid bytes from the network; never leaves the pure core, or the API
@@ -53,6 +54,10 @@ class DiskError(DeviceError):
 
 class ApiError(LocalError):
     """The daemon refused a call or cannot be reached."""
+
+
+class CallError(ApiError):
+    """A call to the daemon has a mistake: it is no call of its API, or what it names can't be."""
 
 
 class NoDaemon(ApiError):

@@ -1,7 +1,12 @@
-"""`python -m mycelium` is the command line."""
+"""`python -m mycelium` is the command line, and so is the program that is installed."""
 
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 
 def test_the_package_runs_as_the_command_line() -> None:
@@ -9,3 +14,30 @@ def test_the_package_runs_as_the_command_line() -> None:
         [sys.executable, "-m", "mycelium", "inspect", "--help"], capture_output=True, text=True, check=True
     )
     assert "mycelium inspect" in shown.stdout
+
+
+# Ends as the command line is loaded: what is pressed then arrives in the middle of some module.
+INTERRUPTED = """
+import signal, sys
+from mycelium.__main__ import main
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "mycelium.cli.main":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+sys.argv[1:] = ["--version"]
+sys.exit(main())
+"""
+
+
+def ignore() -> Any:
+    return signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@pytest.mark.parametrize(("prepare", "status"), [(None, -signal.SIGINT), (ignore, 0)])
+def test_an_interrupt_while_it_is_loaded_ends_it_quietly_if_it_may(
+    prepare: Callable[[], Any] | None, status: int
+) -> None:
+    command = [sys.executable, "-c", INTERRUPTED]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, preexec_fn=prepare)
+    assert (done.returncode, done.stderr) == (status, "")

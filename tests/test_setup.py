@@ -48,9 +48,9 @@ def is_shipped(path: Path) -> bool:
 
 
 def test_the_daemons_command_runs_from_it(built: Path) -> None:
-    done = run_installed(built, "from mycelium.cli.main import main; print(main.__module__); sys.exit(main())", "-V")
+    done = run_installed(built, "from mycelium.__main__ import main; print(main.__module__); sys.exit(main())", "-V")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"mycelium.cli.main\nmycelium {__version__}\n"
+    assert done.stdout == f"mycelium.__main__\nmycelium {__version__}\n"
 
 
 def test_the_simulators_command_runs_from_it_and_so_do_the_processes_of_a_sweep(built: Path, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ cat >"$root/usr/bin/mycelium" <<'PROGRAM'
 import sys
 
 sys.path.insert(0, "/usr/lib/mycelium")
-from mycelium.cli.main import main
+from mycelium.__main__ import main
 
 sys.exit(main())
 PROGRAM

@@ -184,12 +184,16 @@ def _peers(node: NodeFacts) -> list[Finding]:
     wanted = [peer for peer in node.peers if peer.origin in ("static", "list")]
     missing = [peer for peer in wanted if peer.connection_state != "alive"]
     if not alive and not wanted:
-        return [Finding("peers", Level.WARN, "none, so nobody is reached", "name one: mycelium peers add HOST:9651")]
+        return [
+            Finding("peers", Level.WARN, "no peers, so nobody is reached", "name one: mycelium peers add HOST:9651")
+        ]
     level = Level.WARN if alive else Level.FAIL
     named = [_missing(peer, level) for peer in missing[:PEERS_NAMED]]
     if len(missing) > PEERS_NAMED:
         named.append(Finding("peer", level, f"{len(missing) - PEERS_NAMED} more without a link", "mycelium peers list"))
-    counted = f"{len(alive)} with a link, {len(missing)} of the peer list without"
+    counted = (
+        f"{len(alive)} {'peer' if len(alive) == 1 else 'peers'} with a link, {len(missing)} of the peer list without"
+    )
     return [Finding("peers", Level.OK if alive else Level.FAIL, counted, "" if alive else "see each below"), *named]
 
 

@@ -27,7 +27,7 @@ from mycelium.admin.control import (
 from mycelium.admin.diagnosis import ExplanationInfo, KnockInfo, LinkInfo, PingInfo, SessionInfo, TraceInfo
 from mycelium.admin.mesh import MeshInfo
 from mycelium.admin.policy_info import PolicyAnswer, PolicyInfo, PolicyQuestion
-from mycelium.errors import ApiError, NoDaemon
+from mycelium.errors import ApiError, CallError, NoDaemon
 from mycelium.limits import API_RESPONSE_BYTES
 
 if TYPE_CHECKING:
@@ -195,7 +195,8 @@ class ApiClient:
         server = response.getheader("Server", "")
         if not server.startswith(SERVER):
             return self._stranger(f"HTTP status {response.status} {response.reason}, server {server or 'unnamed'}")
-        return ApiError(_refusal(response, response.read(API_RESPONSE_BYTES)))
+        kind = CallError if response.status == http.client.BAD_REQUEST else ApiError
+        return kind(_refusal(response, response.read(API_RESPONSE_BYTES)))
 
     def _connection(self) -> http.client.HTTPConnection:
         if self._address.is_unix:

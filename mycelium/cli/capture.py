@@ -5,6 +5,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -47,10 +48,11 @@ def capture(context: click.Context, write: str | None, seconds: float | None, as
     if write is None:
         _show(parts, as_json=as_json)
         return
+    first = next(parts, b"")  # before anything of an older file is lost: there may be no daemon
     name = "What is written" if write == "-" else write
     click.echo(f"mycelium: {_WARNING.format(name=name)}", err=True)
     with sys.stdout.buffer if write == "-" else _private_file(Path(write)) as file:
-        for part in parts:
+        for part in chain([first], parts):
             file.write(part)
             file.flush()
 

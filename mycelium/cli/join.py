@@ -51,7 +51,7 @@ def join(context: click.Context, name: str, invitation: str) -> None:
     """
     from mycelium.admin.join_uri import JoinUri
 
-    uri = JoinUri.parse(sys.stdin.read(_LONGEST) if invitation == _FOR_STDIN else invitation)
+    uri = JoinUri.parse(_read_invitation() if invitation == _FOR_STDIN else invitation)
     places = _places(context)
     if places.config_file.exists():
         raise LocalError(f"{places.config_file} exists: this host has a mesh already; --config-file names another file")
@@ -70,6 +70,14 @@ def join(context: click.Context, name: str, invitation: str) -> None:
             )
     else:
         click.echo(f"{who}; to start the daemon: mycelium --config-file {places.config_file}")
+
+
+def _read_invitation() -> str:
+    """Returns what standard input has; of a terminal one line, since nobody there knows how to end it."""
+    if not sys.stdin.isatty():
+        return sys.stdin.read(_LONGEST)
+    click.echo("Paste the invitation, which begins with 'mycelium:join?', and press Enter:", err=True)
+    return sys.stdin.readline(_LONGEST)
 
 
 def _places(context: click.Context) -> _Places:

@@ -28,14 +28,18 @@ HEX_KEY: Final = re.compile(f"[0-9A-Fa-f]{{{HEX_DIGITS}}}")
 def generate_keys(context: click.Context, force: bool, as_json: bool) -> None:
     """Create a new secret key, and with it a new address."""
     from mycelium.admin import keyfile
+    from mycelium.daemon.claim import is_claimed
     from mycelium.identity import SEED_BYTES
 
     path = _key_file(context)
     seed = os.urandom(SEED_BYTES)
+    is_in_use = force and is_claimed(path)
     identity = keyfile.replace_identity(path, seed) if force else keyfile.create_identity(path, seed, parents=True)
     _print_own(identity, as_json=as_json)
     if not as_json:
         print_fields([("Key file:", path)])
+    if is_in_use:
+        click.echo("mycelium: a daemon runs with the old key, and keeps it until it is restarted", err=True)
 
 
 @click.command("import-key")

@@ -34,7 +34,7 @@ from mycelium.cli.service import service
 from mycelium.cli.speedtest import speedtest
 from mycelium.cli.standard_streams import open_missing
 from mycelium.cli.top import top
-from mycelium.errors import ConfigError, MyceliumError, NoDaemon
+from mycelium.errors import CallError, ConfigError, MyceliumError, NoDaemon
 
 _FAILURE: Final = 1
 _USAGE: Final = 2  # exit status where the command line or the settings are wrong
@@ -145,27 +145,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MyceliumError as error:
         return _complain(str(error), _status(error))
     except OSError as error:
-        _drop_unwritable_output()
-        where = f"{error.filename}: " if error.filename else ""
-        return _complain(f"{where}{error.strerror or error}", _FAILURE)
+        where = "standard output" if _drop_unwritable_output() else error.filename
+        return _complain(f"{f'{where}: ' if where else ''}{error.strerror or error}", _FAILURE)
     except Exception as error:
         if _TRACEBACK in os.environ:
             raise
         return _complain(f"internal error: {type(error).__name__}: {error} ({_TRACEBACK}=1 shows where)", _FAILURE)
 
 
-def _drop_unwritable_output() -> None:
-    """Drops what a full disk keeps from being written, which the interpreter would try once more at its end."""
+def _drop_unwritable_output() -> bool:
+    """Drops what a full disk keeps from being written, and the interpreter would try once more; tells whether there was any."""
     try:
         sys.stdout.flush()
     except OSError:
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _status(error: MyceliumError) -> int:
     match error:
-        case ConfigError():
+        case ConfigError() | CallError():
             return _USAGE
         case NoDaemon():
             return _NO_DAEMON

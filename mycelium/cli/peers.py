@@ -10,12 +10,14 @@ from mycelium.cli import options
 from mycelium.cli.connection import connect
 from mycelium.cli.output import cost_ms, duration, is_terminal, print_json, print_table, size
 from mycelium.cli.parsing import DefaultGroup
-from mycelium.errors import ApiError, NoDaemon
+from mycelium.errors import ApiError, CallError, NoDaemon
 
 if TYPE_CHECKING:
     from mycelium.admin.control import PeerInfo
     from mycelium.api.client import ApiClient
 
+_FAILURE: Final = 1  # exit statuses
+_MISTAKE: Final = 2
 _PIN_DIGITS: Final = 4  # hex digits of a pinned key that a terminal shows
 _ELLIPSIS: Final = "…"
 _JUST_NOW_S: Final = 6.0  # the path in use is probed every 2 s, a spare one every 5 s
@@ -74,6 +76,7 @@ def _for_each(urls: tuple[str, ...], call: Callable[[str], None], done: str, *, 
     """Makes a call for each URL, whatever becomes of the others, and says which succeeded; returns the exit status."""
     succeeded: list[str] = []
     failed: list[dict[str, str]] = []
+    status = 0
     for url in urls:
         try:
             call(url)
@@ -82,13 +85,14 @@ def _for_each(urls: tuple[str, ...], call: Callable[[str], None], done: str, *, 
         except ApiError as error:
             click.echo(f"mycelium: {error}", err=True)
             failed.append({"url": url, "error": str(error)})
+            status = max(status, _MISTAKE if isinstance(error, CallError) else _FAILURE)
         else:
             succeeded.append(url)
             if not as_json:
                 click.echo(f"{done} {url}")
     if as_json:
         print_json({done: succeeded, "failed": failed})
-    return 1 if failed else 0
+    return status
 
 
 def _shown_url(url: str) -> str:

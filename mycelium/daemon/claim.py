@@ -24,6 +24,17 @@ def claimed_identity(path: Path) -> Iterator[Identity]:
         yield identity
 
 
+def is_claimed(path: Path) -> bool:
+    """Tells whether a daemon runs with the key in a file; the file may be missing."""
+    try:
+        with _claimed(path):
+            return False
+    except IdentityError:
+        return True
+    except OSError:
+        return False
+
+
 @contextmanager
 def _claimed(path: Path) -> Iterator[None]:
     with open(path, "rb") as key_file:

@@ -88,6 +88,8 @@ def _unusable(key_file: Path, program: Iterable[Path]) -> str:
     folder, who = key_file.parent, _name(os.geteuid())
     if (broken := _broken_link(key_file)) is not None:
         return f"the key file {key_file} is a symbolic link that leads nowhere: {broken}"
+    if not folder.is_dir() and _may(_nearest(folder), os.X_OK):
+        return f"there is no folder {folder} for the key: make it, or name another key with --key-file"
     if not _may(folder, os.X_OK) or (os.path.lexists(key_file) and not _may(key_file, os.R_OK)):
         return (
             f"user {who} can't use the key {key_file}: give it the folder, as with 'chown -R {who} {folder}', or name "
@@ -100,6 +102,11 @@ def _unusable(key_file: Path, program: Iterable[Path]) -> str:
                 "stay root by --user root"
             )
     return ""
+
+
+def _nearest(folder: Path) -> Path:
+    """Returns the first of the folders around one that is there."""
+    return next(one for one in folder.parents if os.path.lexists(one))
 
 
 def _broken_link(path: Path) -> str | None:

@@ -6,7 +6,7 @@ from typing import Final
 
 from mycelium.admin.policy_info import PolicyAnswer, PolicyInfo, PolicyQuestion
 from mycelium.daemon.peers import Act
-from mycelium.errors import ConfigError, LocalError
+from mycelium.errors import ConfigError
 from mycelium.identity import address_text
 from mycelium.node.lookup import address_meant, find_node
 from mycelium.node.names import Names
@@ -70,7 +70,7 @@ class Policing:
         source, destination = self._find(question.source), self._find(question.destination)
         own, now = self._node.identity.address, monotonic()
         if (source == own) is (destination == own):
-            raise LocalError(
+            raise ConfigError(
                 "one of the two nodes must be this one ('here'): each node decides what comes in to it alone"
             )
         other = destination if source == own else source

@@ -15,7 +15,7 @@ from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.policing import Policing
 from mycelium.daemon.service_manager import ServiceManager
 from mycelium.daemon.threads import in_thread
-from mycelium.errors import LocalError
+from mycelium.errors import ConfigError, LocalError
 
 log = logging.getLogger("mycelium")
 
@@ -80,7 +80,8 @@ class Configuration:
                 lambda: config.load(self.settings.given)
             )  # the file may be a pipe, or on a dead network
         except LocalError as error:
-            raise LocalError(f"not reloaded, all stays as it was: {error}") from error
+            kind = ConfigError if isinstance(error, ConfigError) else LocalError
+            raise kind(f"not reloaded, all stays as it was: {error}") from error
         except OSError as error:
             raise LocalError(f"not reloaded, all stays as it was: {error.strerror}") from error
 

@@ -50,7 +50,7 @@ def _explanation(scheme: str, host: str, port: int, error: OSError) -> str:
         reason = f"this host has no interface {zone}" if percent else "not a numeric address"
         return f"cannot listen on {scheme} {shown}: {reason}"
     if error.errno == errno.EADDRINUSE:
-        return f"{scheme} port {port} is in use: is another mycelium running?"
+        return f"{scheme} port {port} is in use: is another mycelium running? Stop it, or choose another port with --listen"
     if error.errno == errno.EADDRNOTAVAIL:
         return f"cannot listen on {scheme} {shown}: this machine does not have that address"
     return f"cannot listen on {scheme} {shown}: {error.strerror}"

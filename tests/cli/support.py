@@ -55,9 +55,12 @@ def replace_daemon(monkeypatch: pytest.MonkeyPatch, run: Callable[[Settings], in
     monkeypatch.setattr("mycelium.daemon.daemon", daemon, raising=False)
 
 
-def on_a_terminal(command: Sequence[str], *, columns: int, env: Mapping[str, str] | None = None) -> str:
-    """Runs a program on a terminal of that width, and returns all that it shows."""
+def on_a_terminal(
+    command: Sequence[str], *, columns: int, env: Mapping[str, str] | None = None, typed: bytes = b""
+) -> str:
+    """Runs a program on a terminal of that width, and returns all that it shows, with what is typed there."""
     terminal, program_side = pty.openpty()
+    os.write(terminal, typed)
     fcntl.ioctl(program_side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {name: value for name, value in (env or os.environ).items() if name != "COLUMNS"}
     program = subprocess.Popen(command, stdin=program_side, stdout=program_side, stderr=program_side, env=environment)

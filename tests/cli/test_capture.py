@@ -97,6 +97,13 @@ def test_what_others_wrote_moves_no_terminal(tmp_path: Path, capsys: Capture) ->
     assert "\x1b" not in shown
 
 
+def test_an_older_capture_stays_where_no_daemon_answers(tmp_path: Path) -> None:
+    file = tmp_path / "x.pcapng"
+    file.write_bytes(b"older")
+    assert main(["capture", "-w", str(file), "--api-addr", f"unix:{tmp_path}/api.sock"]) == 3
+    assert file.read_bytes() == b"older"
+
+
 @pytest.mark.parametrize("flags", [("-w", "x.pcapng"), ()])
 def test_an_end_in_the_middle_of_a_block_leaves_the_block_out(
     tmp_path: Path, flags: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: Capture

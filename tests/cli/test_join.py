@@ -24,6 +24,7 @@ from mycelium.identity import Identity
 from mycelium.peer_url import PeerUrl
 from mycelium.wire.join import JoinAnswer, JoinStatus
 from mycelium.wire.membership import Chain, Credentials, encode_credentials
+from tests.cli.support import on_a_terminal
 from tests.support.members import OTHER_ROOT, ROOT_KEY, certificate
 
 Capture = pytest.CaptureFixture[str]
@@ -78,6 +79,13 @@ def test_an_invitation_can_be_read_so_that_no_list_of_processes_shows_it(
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{URI}\n"))
     assert main(["join", "-"]) == 0
     assert member.asked == [JoinUri.parse(URI)]
+
+
+def test_a_person_types_it_in_one_line_and_is_asked_for_it(home: Path) -> None:
+    shown = on_a_terminal([sys.executable, "-m", "mycelium", "join", "-"], columns=200, typed=b"mycelium:join\n")
+    asked, refused = shown.splitlines()[-2:]
+    assert asked == "Paste the invitation, which begins with 'mycelium:join?', and press Enter:"
+    assert refused.startswith("mycelium: an invitation begins with")
 
 
 def test_the_open_network_has_neither_key_nor_name(member: Answers, home: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from mycelium.admin.keyfile import load_identity
 from mycelium.admin.private_file import read_network_key
 from mycelium.cli.main import main
+from mycelium.daemon.claim import claimed_identity
 from mycelium.identity import Identity
 
 Capture = pytest.CaptureFixture[str]
@@ -46,6 +47,17 @@ def test_inspect_without_key_shows_the_nodes_own(capsys: Capture, home: Path) ->
     assert main(["inspect"]) == 0
     assert re.search(r"^Fingerprint: [0-9a-f]{32}$", generated, re.MULTILINE)
     assert generated == capsys.readouterr().out + f"Key file:    {home}/.local/share/mycelium/priv_key.bin\n"
+
+
+def test_who_replaces_the_key_of_a_running_daemon_is_told_until_when_it_has_the_old_one(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    words = ["generate-keys", "--force", "-k", str(tmp_path / "key")]
+    assert main(words) == 0
+    assert capsys.readouterr().err == ""
+    with claimed_identity(tmp_path / "key"):
+        assert main(words) == 0
+    assert capsys.readouterr().err == "mycelium: a daemon runs with the old key, and keeps it until it is restarted\n"
 
 
 def test_inspect_without_key_file_says_so(capsys: Capture) -> None:

@@ -145,7 +145,7 @@ def test_a_full_disk_is_one_line() -> None:
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}  # as for most users
     with open("/dev/full", "w") as full:
         finished = run_program("inspect", KEY, stdout=full, env=buffered)
-    assert (finished.returncode, finished.stderr) == (1, "mycelium: No space left on device\n")
+    assert (finished.returncode, finished.stderr) == (1, "mycelium: standard output: No space left on device\n")
 
 
 def test_a_program_without_standard_output_does_its_work() -> None:

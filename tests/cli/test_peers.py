@@ -124,20 +124,21 @@ def test_without_a_daemon_that_is_said_once(tmp_path: Path, capsys: Capture, arg
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "status", "told"),
     [
-        (["add", FIRST_PEER], f"mycelium: {FIRST_PEER} is a peer already\n"),
-        (["remove", "udp://b:1"], "mycelium: udp://b:1 is no peer\n"),
+        (["add", FIRST_PEER], 1, f"mycelium: {FIRST_PEER} is a peer already\n"),
+        (["remove", "udp://b:1"], 1, "mycelium: udp://b:1 is no peer\n"),
         (
             ["add", "b:x"],
+            2,
             "mycelium: 'b:x' is not a valid URL: the host may only be followed by a port from 1 to 65535\n",
         ),
     ],
 )
 def test_what_the_daemon_refuses_is_told_in_its_words(
-    daemon: str, capsys: Capture, arguments: list[str], told: str
+    daemon: str, capsys: Capture, arguments: list[str], status: int, told: str
 ) -> None:
-    assert main(["peers", *arguments, "--api-addr", daemon]) == 1
+    assert main(["peers", *arguments, "--api-addr", daemon]) == status
     assert capsys.readouterr().err == told
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mycelium.daemon.claim import claimed_identity
+from mycelium.daemon.claim import claimed_identity, is_claimed
 from mycelium.errors import IdentityError
 
 
@@ -16,6 +16,14 @@ def test_a_key_in_use_is_refused_until_it_is_given_back(tmp_path: Path) -> None:
         pass
     with claimed_identity(path) as again:
         assert again.address == identity.address
+
+
+def test_whether_a_key_is_in_use_can_be_asked(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    assert not is_claimed(path)
+    with claimed_identity(path):
+        assert is_claimed(path)
+    assert not is_claimed(path)
 
 
 def test_where_files_cannot_be_locked_it_is_said_and_the_node_runs(

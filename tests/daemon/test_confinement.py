@@ -109,6 +109,14 @@ def test_a_key_that_is_a_broken_link_is_refused_with_the_cause(tmp_path: Path, t
     )
 
 
+@pytest.mark.parametrize("missing", ["absent", "absent/too", "broken"])
+def test_a_folder_that_is_not_there_is_told_as_that(tmp_path: Path, missing: str) -> None:
+    (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
+    folder = tmp_path / missing
+    expected = f"there is no folder {folder} for the key: make it, or name another key with --key-file"
+    assert refusal(Settings(key_file=folder / "key")) == expected
+
+
 @ROOT_ONLY
 def test_a_key_that_the_user_cannot_use_is_refused_with_the_remedy(folder: Path) -> None:
     (folder / "key").write_bytes(bytes(32))

@@ -92,7 +92,7 @@ def test_what_this_host_begins_leaves() -> None:
 def test_a_question_that_has_no_answer_here_is_refused() -> None:
     control = policing({})
     for one, other in ((UNKNOWN, "4cd::1"), ("here", "here")):
-        with pytest.raises(LocalError, match="one of the two nodes must be this one"):
+        with pytest.raises(ConfigError, match="one of the two nodes must be this one"):
             control.test(PolicyQuestion(one, other, "22"))
     with pytest.raises(LocalError, match="is no node that this one knows"):
         control.test(PolicyQuestion("nobody", "here", "22"))

@@ -20,7 +20,7 @@ from mycelium.daemon.peers import Peers
 from mycelium.daemon.policing import Policing
 from mycelium.daemon.reload import Configuration
 from mycelium.daemon.service_manager import ServiceManager
-from mycelium.errors import LocalError
+from mycelium.errors import ConfigError
 from mycelium.node.names import Names
 from mycelium.node.node import Node
 from mycelium.peer_url import PeerUrl
@@ -161,7 +161,7 @@ def test_whoever_asks_is_told_what_has_changed_and_what_takes_a_restart(running:
     done = asyncio.run(running.configuration.follow())
     assert done == ReloadInfo(["1 peer added", "1 peer removed"], ["tun_name"])
     file.write_text("peers = [")
-    with pytest.raises(LocalError, match=r"not reloaded, all stays as it was: .*not valid TOML"):
+    with pytest.raises(ConfigError, match=r"not reloaded, all stays as it was: .*not valid TOML"):
         asyncio.run(running.configuration.follow())
 
 
