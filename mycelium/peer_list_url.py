@@ -18,6 +18,7 @@ LIST_SCHEMES: Final = ("dns", "https", "file")
 
 _SCHEME: Final = re.compile(r"([A-Za-z]+):")
 _NAME: Final = re.compile(r"(?=.{1,230}$)(?:(?!-)[A-Za-z0-9-]{1,63}(?<!-)\.)+(?!-)[A-Za-z0-9-]{1,63}(?<!-)\.?")
+_LOGIN: Final = re.compile(r"(?<=//)[^/?#]*@")
 _PRINTABLE: Final = re.compile(r"[!-~]{1,1000}")
 
 
@@ -45,9 +46,14 @@ class PeerListUrl(Struct, frozen=True):
             raise _error(text, "write the whole path of the file, as in file:/etc/mycelium/peers")
         return cls(scheme, rest)
 
+    @property
+    def shown_place(self) -> str:
+        """The place as logs, API and commands show it: with `***` for user and password."""
+        return _without_login(self.place) if self.scheme == "https" else self.place
+
     def __str__(self) -> str:
         if self.scheme == "https":
-            return self.place
+            return self.shown_place
         return f"{self.scheme}:{'//' if self.scheme == 'dns' else ''}{self.place}"
 
 
@@ -86,6 +92,11 @@ def _has_host(text: str) -> bool:
         return False
 
 
+def _without_login(text: str) -> str:
+    return _LOGIN.sub("***@", text, count=1)
+
+
 def _error(text: str, reason: str) -> ConfigError:
+    text = _without_login(text)
     shown = text if len(text) <= 100 else f"{text[:100]}..."
     return ConfigError(f"{shown!r} is not the URL of a peer list: {reason}")

@@ -48,6 +48,14 @@ def test_what_is_no_list_is_refused_with_what_to_write(text: str) -> None:
         PeerListUrl.parse(text)
 
 
+def test_a_login_is_kept_and_never_shown() -> None:
+    url = PeerListUrl.parse("https://ann:se@cret@mesh.example/peers@home")
+    assert url.place == "https://ann:se@cret@mesh.example/peers@home"
+    assert str(url) == url.shown_place == "https://***@mesh.example/peers@home"
+    with pytest.raises(ConfigError, match=r"^'https://\*\*\*@mesh.example/a b' is not the URL of a peer list"):
+        PeerListUrl.parse("https://ann:secret@mesh.example/a b")
+
+
 @pytest.mark.parametrize("text", ["udp://mesh.example:9651", "mesh.example", "dns:9651", f"file:9651#{PIN}", "[::1]:5"])
 def test_peers_are_no_lists(text: str) -> None:
     assert not is_list(text)

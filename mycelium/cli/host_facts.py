@@ -65,7 +65,7 @@ def before_a_start(settings: Settings) -> HostFacts:
     return HostFacts(
         time_s=time.time(),
         is_clock_synchronised=is_clock_synchronised(),
-        ipv6_off=_ipv6_off(["all"]) if has_tun else None,
+        ipv6_off=_ipv6_off(["all", "default"]) if has_tun else None,
         device_trouble=_device_trouble() if has_tun else None,
         lacks_rights=has_tun and not has_net_admin(),
         port_trouble=_port_trouble([url.port for url in settings.listen] or [DEFAULT_PORT]),

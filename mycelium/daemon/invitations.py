@@ -97,6 +97,7 @@ class Inviter:
         self._admit = admit  # returns what makes the holder of keys a member
         self._clock = clock
         self._writing = asyncio.Lock()
+        self._judging = asyncio.Lock()  # who asks again must not be granted what is not written yet
         self._by_secret = {one.secret: one for one in read_invitations(invitations_path(key_file))}
         self._publish()
 
@@ -147,24 +148,30 @@ class Inviter:
         one = self._by_secret.get(asked.secret)
         if one is None:  # it gave way meanwhile
             return
+        async with self._judging:
+            status, made = await self._judge(one, asked)
+        answer = JoinAnswer(status)
+        if status is JoinStatus.GRANTED:
+            answer = JoinAnswer(status, self._network.key, self._network.name, one.name, made)
+        self._act(lambda now: self._answer(asked, answer, now=now))
+
+    async def _judge(self, one: Invitation, asked: JoinAsked) -> tuple[JoinStatus, bytes]:
+        """Returns what a node is answered, which is on the disk by then, and what makes it a member."""
         status, made = one.judge(asked.key, at=self._clock()), b""
         if status is JoinStatus.GRANTED:
             try:
                 made = self._admit(Holder(asked.signing_key, asked.fingerprint))
             except LocalError:  # it could when it made the invitation
-                status = JoinStatus.MAY_NOT
+                return JoinStatus.MAY_NOT, b""
         if status is JoinStatus.GRANTED and asked.key not in one.joined:
             one.joined.append(asked.key)
             try:
                 await self._write()
             except OSError as error:
                 one.joined.remove(asked.key)
-                status = JoinStatus.FAILED
                 log.error("nobody can join: cannot write %s: %s", invitations_path(self._key_file), error.strerror)
-        answer = JoinAnswer(status)
-        if status is JoinStatus.GRANTED:
-            answer = JoinAnswer(status, self._network.key, self._network.name, one.name, made)
-        self._act(lambda now: self._answer(asked, answer, now=now))
+                return JoinStatus.FAILED, b""
+        return status, made
 
     def _answer(self, asked: JoinAsked, answer: JoinAnswer, *, now: float) -> None:
         self._node.inviting.answer(asked, answer)

@@ -245,7 +245,7 @@ class LiveControl:
 def _unread(url: PeerListUrl, trouble: str) -> PeerInfo:
     """Returns the entry of a list of peers that could not be read."""
     return PeerInfo(
-        endpoint=_endpoint(url.scheme, SocketInfo(f"{NO_ADDRESS}:0"), url.place),
+        endpoint=_endpoint(url.scheme, SocketInfo(f"{NO_ADDRESS}:0"), url.shown_place),
         type=_type(UNREAD),
         origin=UNREAD,
         connection_state=PeerState.DEAD.value,

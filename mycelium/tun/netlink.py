@@ -149,6 +149,9 @@ def _reason(name: str, code: int) -> str:
         case errno.EPERM:
             return f"no permission to configure {name}: CAP_NET_ADMIN is required"
         case errno.EACCES | errno.EAFNOSUPPORT | errno.EOPNOTSUPP:
-            return f"IPv6 is disabled on this host: sysctl net.ipv6.conf.{name}.disable_ipv6 must be 0"
+            return (
+                f"IPv6 is disabled on this host: sysctl net.ipv6.conf.{name}.disable_ipv6 must be 0, which a new interface "
+                "has from net.ipv6.conf.default.disable_ipv6"
+            )
         case _:
             return f"cannot configure {name}: {os.strerror(code)}"

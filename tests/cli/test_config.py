@@ -44,14 +44,14 @@ def test_what_is_shown_says_what_set_it(home: Path, capsys: Capture, monkeypatch
     path.write_text('tun_name = "a"\nno_tun = true\nauto_peers = 2\n[policy]\npackets = ["deny udp"]\n')
     monkeypatch.setenv("MYCELIUM_CONFIG_FILE", str(path))
     monkeypatch.setenv("MYCELIUM_NO_TUN", "no")
-    monkeypatch.setenv("MYCELIUM_PEERS", "a:1 tls://b:2")
+    monkeypatch.setenv("MYCELIUM_PEERS", "a:1 tls://b:2 https://me:secret@c/")
     flags = ["--auto-peers", "3", "--proxy", "http://me:secret@proxy.example.org:3128"]
     assert main(["config", "show", *flags, "--json"]) == 0
     shown = {entry["name"]: (entry["value"], entry["source"]) for entry in json.loads(capsys.readouterr().out)}
     assert shown["tun_name"] == ('"a"', str(path))
     assert shown["no_tun"] == ("false", "MYCELIUM_NO_TUN")
     assert shown["auto_peers"] == ("3", "--auto-peers")
-    assert shown["peers"] == ('["a:1", "tls://b:2"]', "MYCELIUM_PEERS")
+    assert shown["peers"] == ('["a:1", "tls://b:2", "https://***@c/"]', "MYCELIUM_PEERS")
     assert shown["proxy"] == ('"http://***@proxy.example.org:3128"', "--proxy")
     assert shown["log_format"] == ('"compact"', "default")
     assert shown["policy"] == ('{ packets = ["deny udp"] }', str(path))

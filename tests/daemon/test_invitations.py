@@ -66,6 +66,14 @@ class Member:
     def ask(self, uri: JoinUri, name: bytes = b"b") -> JoinAnswer | None:
         """Asks as the node with a name does; None for no answer."""
         self.node.outbox.clear()
+        one, events = self.begin(uri, name)
+        for event in events:
+            asyncio.run(self.inviter.serve(event))
+        replies = [bytes(buffers[0]) for _, buffers, *_ in self.node.outbox.transmits]
+        return one.receive_reply(replies[-1]) if replies else None
+
+    def begin(self, uri: JoinUri, name: bytes = b"b") -> tuple[JoinInitiator, list[JoinAsked]]:
+        """Returns what asks, and what the node takes of its request."""
         pin = uri.peers[0].pin
         assert pin is not None
         entropy = entropy_of(next(self.seeds))
@@ -74,11 +82,7 @@ class Member:
         )
         [request] = one.requests()
         self.node.receive(HERE, memoryview(request), len(request), now=1_000.0)
-        events = [event for event in self.node.outbox.events if isinstance(event, JoinAsked)]
-        for event in events:
-            asyncio.run(self.inviter.serve(event))
-        replies = [bytes(buffers[0]) for _, buffers, *_ in self.node.outbox.transmits]
-        return one.receive_reply(replies[-1]) if replies else None
+        return one, [event for event in self.node.outbox.events if isinstance(event, JoinAsked)]
 
     def kinds(self) -> list[EventKind]:
         return [entry.kind for entry in self.node.journal.after(0)]
@@ -143,6 +147,21 @@ def test_what_cannot_be_noted_is_not_granted(member: Member, tmp_path: Path, cap
         member.invite()
     member.inviter._key_file = tmp_path / "key"
     assert member.ask(uri, b"c") == granted()
+
+
+def test_who_asks_again_meanwhile_is_not_granted_what_cannot_be_noted(member: Member, tmp_path: Path) -> None:
+    uri = member.invite()
+    member.inviter._key_file = tmp_path / "gone" / "key"
+    member.node.outbox.clear()
+    member.begin(uri)
+    _, asked = member.begin(uri)
+    assert len(asked) == 2
+
+    async def ask_at_once() -> None:
+        await asyncio.gather(*(member.inviter.serve(event) for event in asked))
+
+    asyncio.run(ask_at_once())
+    assert member.kinds() == [EventKind.JOIN_REFUSED] * 2
 
 
 def test_old_ones_give_way_and_open_ones_do_not(member: Member) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -79,6 +80,19 @@ def test_peers_of_a_list_say_so_and_a_list_that_cannot_be_read_says_why(loop: as
     assert by_url["udp://one:9651"].brought_by is None
     assert by_url["udp://other:9651"].brought_by == "dns://mesh.example"
     assert (by_url[str(url)].origin, by_url[str(url)].last_error) == ("list", "no name server answers")
+
+
+def test_the_login_of_a_list_is_not_told(loop: asyncio.AbstractEventLoop) -> None:
+    control = control_of(ready_pair(), "a", loop)
+    url = PeerListUrl.parse("https://ann:secret@mesh.example/peers")
+    control._lists.follow([url])
+    control._peers.replace_listed(str(url), [PeerUrl.parse("udp://other:9651")])
+    control._lists.by_url[url].trouble = "no name server answers"
+    told = msgspec.json.encode(control.peers())
+    assert (
+        told.count(b"https://***@mesh.example/peers") == 3
+    )  # of the peer that it brought, and of the list: URL and endpoint
+    assert b"secret" not in told
 
 
 def test_the_rust_implementation_knows_the_protocol_and_the_type_of_every_peer() -> None:

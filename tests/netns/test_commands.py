@@ -179,6 +179,9 @@ def test_the_doctor_names_what_a_start_would_meet(lab: Lab, tmp_path: Path) -> N
     host.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
     assert findings(host, *flags)["ipv6"] == ("fail", "switched off by net.ipv6.conf.all.disable_ipv6\n")
     host.sysctl("net.ipv6.conf.all.disable_ipv6", 0)
+    host.sysctl("net.ipv6.conf.default.disable_ipv6", 1)  # which the daemon's interface would have
+    assert findings(host, *flags)["ipv6"] == ("fail", "switched off by net.ipv6.conf.default.disable_ipv6\n")
+    host.sysctl("net.ipv6.conf.default.disable_ipv6", 0)
     hidden = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /dev/net && exec "$@"', "sh"]
     assert findings(host, *flags, before=hidden)["device"] == ("fail", "/dev/net/tun: No such file or directory\n")
     weak = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"]

@@ -54,7 +54,11 @@ def test_configuring_without_ipv6_or_without_the_device_is_a_clear_error(host: L
     ("code", "reason"),
     [
         (errno.EPERM, "no permission to configure mesh0: CAP_NET_ADMIN is required"),
-        (errno.EACCES, "IPv6 is disabled on this host: sysctl net.ipv6.conf.mesh0.disable_ipv6 must be 0"),
+        (
+            errno.EACCES,
+            "IPv6 is disabled on this host: sysctl net.ipv6.conf.mesh0.disable_ipv6 must be 0, which a new interface has from "
+            "net.ipv6.conf.default.disable_ipv6",
+        ),
         (errno.EBUSY, "cannot configure mesh0: Device or resource busy"),
     ],
 )
