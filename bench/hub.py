@@ -52,6 +52,7 @@ OF_THE_CROWD: Final = {
 }
 PING_S: Final = 0.02
 LOOK_S: Final = 0.25  # between two questions to the crowd
+LOOK_HUB_S: Final = 1.0  # between two questions to the hub, each of which takes it a tenth of a second
 TRIES: Final = 5  # of each question to the API
 KILLED: Final = 0.25  # of the neighbours
 ASKED: Final[dict[str, Callable[[LabDaemon], object]]] = {
@@ -280,12 +281,18 @@ class Scene:
             self.hub.start()
             self.hub.wait_ready()
             moments.append(time.monotonic())
+            neighbours = self._given.peers + 2  # those who have not missed it yet have links with the one before
+            wait_until(
+                lambda: len(self.hub.alive_peers()) >= neighbours, self._given.patience, "all links", every_s=LOOK_HUB_S
+            )
+            moments.append(time.monotonic())
 
         rows = self._restored(what, end_and_start)
-        begin, ended, ready = moments
+        begin, ended, ready, linked = moments
         return [
             _row(f"{what}: the process ends after", ended - begin, "s"),
             _row(f"{what}: its next one answers its operator after", ready - ended, "s"),
+            _row(f"{what}: and has all links after", linked - ready, "s"),
             *rows,
         ]
 

@@ -9,6 +9,7 @@ more than a thousand whole tables are too much for one processor, and for its me
 
 import argparse
 import contextlib
+import gc
 import heapq
 import json
 import os
@@ -239,6 +240,7 @@ def main() -> None:
     parser.add_argument("--hub", required=True, metavar="ADDRESS", help="IPv6, numeric")
     parser.add_argument("--peers", type=int, required=True)
     given = parser.parse_args()
+    gc.disable()  # a collection over so many nodes stands still for longer than links wait
     Crowd(given.hub, given.peers).run()
 
 
