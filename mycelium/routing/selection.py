@@ -224,7 +224,7 @@ class Selection:
         if cost == before:
             return
         if slot in self.sweeps.by_slot:
-            work = partial(self._link_changed, cause)
+            work = partial(self._link_changed, slot, cause)
         elif cost > before:
             work = partial(self._link_worsened, slot, cause)
         else:
@@ -262,10 +262,10 @@ class Selection:
                 # No request was sent while the neighbour was only suspected, because it might have come back.
                 self._requests.ask(row, now=now)
 
-    def _link_changed(self, cause: str, rows: list[Destination], *, now: float) -> None:
+    def _link_changed(self, slot: int, cause: str, rows: list[Destination], *, now: float) -> None:
         # The sweep for an earlier cost has not come to all rows, so some may have to follow either way.
         for row in rows:
-            if row is not self._table.own:
+            if row.routes[slot] < RETRACTED and row is not self._table.own:
                 self.reselect(row, cause, now=now)
 
     def _link_worsened(self, slot: int, cause: str, rows: list[Destination], *, now: float) -> None:

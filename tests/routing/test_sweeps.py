@@ -5,6 +5,7 @@ from math import inf
 import pytest
 
 from mycelium.routing.destination import Destination
+from mycelium.routing.selection import Selection
 from mycelium.routing.sweeps import Sweeps
 from mycelium.routing.table import RouteTable
 from tests.routing.engines import address, announcement
@@ -121,3 +122,19 @@ def test_a_cost_that_changes_again_before_all_rows_have_followed_counts_for_all(
     lab.flush()
     assert {lab.engine.metric(address(far)) for far in range(10, 20)} == {50 + changed[-1]}
     assert {lab.next_hop(far) for far in range(10, 20)} == {1}
+
+
+def test_a_cost_that_changes_again_is_nothing_to_nodes_that_the_neighbour_told_nothing_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mycelium.routing.sweeps.SWEPT_ROWS_AT_ONCE", AT_ONCE)
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, update(10, 50), update(11, 50))
+    lab.says(2, update(11, 70), *(update(far, 50) for far in range(12, 20)))
+    looked_at: list[bytes] = []
+    monkeypatch.setattr(Selection, "reselect", lambda _, row, cause, now: looked_at.append(row.node))
+    for is_suspected in (True, False):
+        lab.engine.neighbour_suspect(address(1), is_suspected, now=lab.now)
+    lab.flush()
+    assert set(looked_at) == {address(10), address(11)}
