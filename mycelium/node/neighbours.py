@@ -385,9 +385,14 @@ class Neighbours:
 
     def host_lost(self, lost: Lost, *, now: float) -> None:
         """Declares paths dead that this host has lost the interface, address or route for, and probes all others."""
-        for link in list(self.links.values()):
+        links = list(self.links.values()) if lost.endpoint is None else self.over(lost.endpoint)
+        for link in links:
             link.host_lost(lost, now=now)
             self.handle_events(now=now)
+
+    def over(self, endpoint: Endpoint) -> list[Link]:
+        """Returns the links with a path over an endpoint: where many fail together, each must not cost a call of all."""
+        return [link for link in self.links.values() if endpoint in link.paths.by_endpoint]
 
     def silent_since(self, neighbour: bytes) -> float:
         """Since when a neighbour that is out of use has not answered; infinity for one in use and for an unknown one."""

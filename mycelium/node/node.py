@@ -293,7 +293,7 @@ class Node:
     def datagram_refused(self, endpoint: Endpoint, size: int, *, now: float) -> None:
         """Shortens the datagrams of a path, as one of `size` bytes was too long to leave this host (EMSGSIZE)."""
         self.handshakes.refused(endpoint, size)
-        for link in self.links.values():
+        for link in self.neighbours.over(endpoint):
             link.datagram_refused(endpoint, size, now=now)
 
     def host_gained(self, *, now: float) -> None:

@@ -6,7 +6,7 @@ import statistics
 import pytest
 
 from mycelium.endpoint import Endpoint, Lost
-from mycelium.link.link import LinkState
+from mycelium.link.link import Link, LinkState
 from mycelium.link.path.liveness import DEAD_INTERVAL_S
 from sim.net.network import PORT, url_of
 from sim.net.node_net import NodeNet
@@ -108,6 +108,19 @@ def test_news_that_name_no_path_find_a_silent_cut_of_an_idle_link_within_a_tenth
     link = link_of(net, "a", "b")
     assert net.run(1, until=lambda: link.state is not LinkState.UP) < 0.1
     assert net.run(1, until=lambda: link.state is LinkState.DOWN) < 0.2
+
+
+def test_an_endpoint_that_is_refused_costs_links_elsewhere_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = ready_line("abc", 0.0004, seed=1)
+    node = net.hosts["b"].node
+    told: list[bytes] = []
+    monkeypatch.setattr(Link, "host_lost", lambda link, lost, now: told.append(link.address))
+    monkeypatch.setattr(Link, "datagram_refused", lambda link, endpoint, size, now: told.append(link.address))
+    link = link_of(net, "b", "c")
+    endpoint = link.paths.active.endpoint
+    node.host_lost(Lost(endpoint=endpoint), now=net.now)
+    node.datagram_refused(endpoint, 1_400, now=net.now)
+    assert told == [link.address] * 2
 
 
 def test_refused_sends_are_tried_again_once_a_second() -> None:
