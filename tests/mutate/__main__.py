@@ -26,8 +26,9 @@ OPTIONS = [*PLUGINS, "-o", "addopts=", "-s", "-m", "not netns and not deep", "--
 
 def default_tests(path: Path) -> str:
     """Returns the folder of a module's tests, or the test of its own name where the module is in no folder."""
-    mirror = Path("tests", *path.relative_to(ROOT).parts[1:])
-    return str(mirror.with_name(f"test_{mirror.name}") if mirror.parent == Path("tests") else mirror.parent)
+    package, *inside = path.relative_to(ROOT).parts
+    mirror = Path("tests", *([] if package == "mycelium" else [package]), *inside)
+    return str(mirror.parent if len(inside) > 1 else mirror.with_name(f"test_{mirror.name}"))
 
 
 def files(name: str) -> list[Path]:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutate.__main__ import chosen, is_named
+from tests.mutate.__main__ import chosen, default_tests, is_named
 from tests.mutate.runner import ROOT
 
 MODULE = ROOT / "mycelium" / "outbox.py"
@@ -35,3 +35,17 @@ def test_a_name_of_no_function_ends_the_program_with_those_that_there_are() -> N
 def test_a_module_without_functions_ends_the_program() -> None:
     with pytest.raises(SystemExit, match="nothing to be changed"):
         chosen([ROOT / "mycelium" / "limits.py"], [])
+
+
+@pytest.mark.parametrize(
+    ("module", "tests"),
+    [
+        ("mycelium/link/path/rtt.py", "tests/link/path"),
+        ("mycelium/session/key_proofs.py", "tests/session"),
+        ("mycelium/outbox.py", "tests/test_outbox.py"),
+        ("sim/net/events.py", "tests/sim/net"),
+        ("sim/quantiles.py", "tests/sim/test_quantiles.py"),
+    ],
+)
+def test_the_tests_of_a_module_are_in_the_folder_that_mirrors_its_own(module: str, tests: str) -> None:
+    assert default_tests(ROOT / module) == tests
