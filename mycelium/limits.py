@@ -167,8 +167,8 @@ REPLICA_HASHES_AT_ONCE: Final = 16_384  # hashes to find whom they are handed to
 EVICTED_AT_ONCE: Final = 1_024  # rows that give way in a table that is nearly full: some 10 ms of work
 PREFIXES_PER_NODE: Final = 16  # prefixes in one announcement
 NAME_BYTES: Final = 63  # of the name in one announcement: a label of the DNS (RFC 1035 2.3.4)
-# lost neighbours of which routes are kept, 100 bytes each, for those who are back within two minutes; the oldest gives way
-RESUMABLE_NEIGHBOURS: Final = 16
+# routes kept of lost neighbours, 46 bytes each, for those who are back within two minutes; who was lost first gives way
+RESUMABLE_ROUTES: Final = 1 << 18
 PENDING_REQUESTS: Final = 4_096  # sequence-number requests under way
 REQUESTS_PER_SECOND: Final = 200  # requests accepted from one neighbour, and announcements requested from it
 VERIFICATIONS_PER_SECOND: Final = 2_000  # signatures verified for one neighbour

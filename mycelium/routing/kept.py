@@ -1,5 +1,7 @@
 """What is kept of a lost neighbour (`resumption.py`)."""
 
+from math import inf
+
 from msgspec import Struct
 
 from mycelium.routing.destination import Destination
@@ -13,6 +15,7 @@ class Kept(Struct):
     """The routes of both ends, noted while those of a lost neighbour are cleared, and complete when that is done."""
 
     until: float
+    routes: int  # how many there are to be noted, of both ends
     digests: tuple[Digest, ...]  # of what it was told when it was lost, and when it was suspected before that
     told: dict[bytes, int]  # the finite routes that it has of ours; UNKNOWN where it may not have been reached
     received: dict[bytes, int]  # its finite routes
@@ -20,12 +23,18 @@ class Kept(Struct):
 
     def note(self, row: Destination, neighbour: Neighbour) -> None:
         """Notes what a row has of the neighbour, and the neighbour of the row."""
+        if self.until == -inf:
+            return
         if row.routes[neighbour.slot] < RETRACTED:
             self.received[row.node] = row.routes[neighbour.slot]
         if row.holders & neighbour.bit and row.node not in self.told:
             # What this node has of the neighbour itself is told in any case: it may hear by that of another host with its key.
             is_known = row.current & neighbour.bit and row.node != neighbour.node
             self.told[row.node] = row.advertised if is_known else UNKNOWN
+
+    def drop(self) -> None:
+        """Forgets all, and notes nothing more."""
+        self.until, self.told, self.received = -inf, {}, {}
 
     def complete(self, neighbour: Neighbour) -> None:
         """Notes that all rows have been looked at."""

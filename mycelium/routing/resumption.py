@@ -12,9 +12,10 @@ up is as old as the loss. No loop can come of it while the other end's feasibili
 from math import inf
 from typing import Final
 
-from mycelium.limits import RESUMABLE_NEIGHBOURS
+from mycelium.limits import RESUMABLE_ROUTES
 from mycelium.routing.advertise import Advertiser
 from mycelium.routing.counters import RoutingCounters
+from mycelium.routing.digest import digest_of
 from mycelium.routing.holdings import Holdings
 from mycelium.routing.kept import Kept
 from mycelium.routing.neighbour import Neighbour
@@ -27,9 +28,9 @@ OFFER_AWAITED_S: Final = 0.5  # for the first message of the other end, before t
 
 
 class Resumption:
-    """Keeps what was exchanged with neighbours that are lost; the oldest gives way."""
+    """Keeps what was exchanged with neighbours that are lost; who was lost first gives way."""
 
-    __slots__ = ("_advertiser", "_counters", "_holdings", "_kept", "_parameters", "_table")
+    __slots__ = ("_advertiser", "_counters", "_holdings", "_kept", "_parameters", "_routes", "_table")
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class Resumption:
         self._parameters = parameters
         self._counters = counters
         self._kept: dict[bytes, Kept] = {}  # by neighbour
+        self._routes = 0  # in all of them
 
     def suspect(self, neighbour: Neighbour, suspected: bool) -> None:
         """Follows what a neighbour is told while it is suspected."""
@@ -57,21 +59,24 @@ class Resumption:
         """Returns where to note what was exchanged with a neighbour that is lost."""
         if neighbour.resumed:
             return None  # it may hold what has not been compared yet
-        self._kept.pop(neighbour.address, None)
-        while len(self._kept) >= RESUMABLE_NEIGHBOURS:
-            del self._kept[next(iter(self._kept))]
-        self._table.received_from(neighbour)  # while the rows have what it advertised
+        self._drop(neighbour.address)
+        received = digest_of(self._table.received_from(neighbour))  # while the rows have what it advertised
         digests = [self._holdings.digest(neighbour)]
         if neighbour.told_surely is not None:
             digests.append(neighbour.told_surely)
         told = dict.fromkeys(neighbour.unsure or (), UNKNOWN)
-        kept = self._kept[neighbour.address] = Kept(now + self._parameters.resumed_s, tuple(digests), told, {})
+        routes = received.routes + digests[0].routes + len(told)
+        while self._kept and self._routes + routes > RESUMABLE_ROUTES:
+            self._drop(next(iter(self._kept)))
+        self._routes += routes
+        until = now + self._parameters.resumed_s
+        kept = self._kept[neighbour.address] = Kept(until, routes, tuple(digests), told, {})
         return kept
 
     def restart(self, neighbour: Neighbour) -> None:
         """Drops what is kept of a neighbour that has begun anew, unless it has said nothing yet since it is back."""
         if neighbour.routes:
-            self._kept.pop(neighbour.address, None)
+            self._drop(neighbour.address)
 
     def rename(self, neighbour: bytes, name: bytes) -> None:
         """Gives what concerns a neighbour that is up another name."""
@@ -84,13 +89,14 @@ class Resumption:
 
     def purge(self, *, now: float) -> None:
         """Drops what is kept for too long."""
-        self._kept = {name: kept for name, kept in self._kept.items() if kept.until > now}
+        for name in [name for name, kept in self._kept.items() if kept.until <= now]:
+            self._drop(name)
 
     def begin(self, neighbour: Neighbour, *, now: float) -> None:
         """Begins to tell a neighbour the table, with what is kept of its own."""
         kept = self._of(neighbour, now=now)
         if kept is None or kept.offer is None:
-            self._kept.pop(neighbour.address, None)
+            self._drop(neighbour.address)
         else:
             if kept.received:
                 neighbour.requests.append(Resume(kept.offer))
@@ -113,6 +119,12 @@ class Resumption:
         else:
             self._advertiser.hurry(now=now)
         return []
+
+    def _drop(self, neighbour: bytes) -> None:
+        kept = self._kept.pop(neighbour, None)
+        if kept is not None:
+            self._routes -= kept.routes
+            kept.drop()
 
     def _of(self, neighbour: Neighbour, *, now: float) -> Kept | None:
         kept = self._kept.get(neighbour.address)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mycelium.limits import RESUMABLE_NEIGHBOURS, ROWS_BEFORE_OFFER, SWEPT_ROWS_AT_ONCE
+from mycelium.limits import RESUMABLE_ROUTES, ROWS_BEFORE_OFFER, SWEPT_ROWS_AT_ONCE
 from mycelium.routing.digest import digest_of
 from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.parameters import RoutingParameters
@@ -300,18 +300,76 @@ def test_a_neighbour_that_is_back_before_its_rows_are_cleared_is_told_everything
     assert not any(isinstance(item, Resumed) for item in lab.flush().get(2, [])), "nor when they are cleared"
 
 
-def test_so_many_lost_neighbours_are_kept() -> None:
-    engine = make_engine(0)
-    for name in range(1, RESUMABLE_NEIGHBOURS + 3):
-        engine.neighbour_up(address(name), 10, now=float(name))
-        engine.handle_timeout(now=name + 0.5)
-        engine.neighbour_down(address(name), now=name + 0.6)
-    assert len(engine._adjacencies._resumption._kept) == RESUMABLE_NEIGHBOURS
+def kept_in(lab: RoutingLab) -> dict[bytes, tuple[int, int]]:
+    """Returns how many routes are kept of lost neighbours: what each was told, and what it told."""
+    kept = lab.engine._adjacencies._resumption._kept
+    return {name: (len(one.told), len(one.received)) for name, one in kept.items()}
 
 
-def test_a_neighbour_that_is_lost_again_takes_the_place_of_no_other() -> None:
+@pytest.mark.parametrize("room", [0, 5])
+def test_so_many_routes_of_lost_neighbours_are_kept_those_of_the_last_ones(
+    room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lab = RoutingLab()
-    names = range(1, RESUMABLE_NEIGHBOURS + 1)
+    names = range(1, 41)
+    lab.up(*names)
+    for name in names:
+        lab.says(name, update(name, 0))
+    lab.flush()
+    assert not kept_in(lab)
+    each = 2 + 40  # its own route, and this node's and those of all others, or its own besides
+    monkeypatch.setattr("mycelium.routing.resumption.RESUMABLE_ROUTES", 3 * each + room)
+    for name in names:
+        lab.down(name)
+    lab.wait(1)
+    kept = kept_in(lab)
+    assert list(kept) == [address(name) for name in names[-3:]]
+    assert sum(map(sum, kept.values())) <= 3 * each
+    assert lab.engine._adjacencies._resumption._routes >= sum(map(sum, kept.values()))
+
+
+def test_a_neighbour_whose_routes_are_more_than_that_is_kept_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = settled(*MANY)
+    monkeypatch.setattr("mycelium.routing.resumption.RESUMABLE_ROUTES", 3)
+    lab.down(1)
+    lab.down(2)
+    assert list(kept_in(lab)) == [address(2)]
+
+
+def test_hundreds_that_are_lost_for_a_moment_are_resumed() -> None:
+    lab = RoutingLab()
+    names = range(1, 301)
+    lab.up(*names)
+    for name in names:
+        lab.says(name, update(name, 0))
+    lab.flush()
+    lab.wait(1)
+    for name in names:
+        lab.down(name)
+    lab.wait(1)
+    assert sum(map(sum, kept_in(lab).values())) < RESUMABLE_ROUTES
+    for name in names:
+        lab.engine.neighbour_up(address(name), 10, now=lab.now)
+    told = lab.flush()
+    assert all(any(isinstance(item, Resume) for item in told[name]) for name in names)
+
+
+def test_what_is_kept_and_has_given_way_takes_no_room_though_its_rows_are_still_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lab = settled(*range(10, 10 + 2 * SWEPT_ROWS_AT_ONCE))
+    monkeypatch.setattr("mycelium.routing.resumption.RESUMABLE_ROUTES", 3)
+    lab.down(2)
+    [dropped] = lab.engine._adjacencies._resumption._kept.values()
+    lab.down(1)
+    lab.wait(1)
+    assert (dropped.told, dropped.received) == ({}, {})
+
+
+def test_a_neighbour_that_is_lost_again_takes_the_place_of_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = RoutingLab()
+    names = range(1, 17)
+    monkeypatch.setattr("mycelium.routing.resumption.RESUMABLE_ROUTES", 16 * 18)
     lab.up(*names)
     for name in names:
         lab.says(name, update(name, 0))
