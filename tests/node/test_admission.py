@@ -1,5 +1,6 @@
 """One machine with a thousand keys leaves room for everybody else."""
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -42,6 +43,26 @@ def test_one_site_gets_four_shares_and_leaves_room() -> None:
     )
     assert got == 4 * LINKS_PER_SUBNET
     assert admitted(admission, links, "2001:db8:1::1", now=10_000.0)
+
+
+class Watched(list[Any]):
+    """Links, and how often somebody has looked at all of them."""
+
+    looks = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self.looks += 1
+        return super().__iter__()
+
+
+def test_links_are_counted_once_a_second_however_many_strangers_come() -> None:
+    admission, links = LinkAdmission(Journal(now=0.0)), Watched()
+    for number in range(200):
+        assert admitted(admission, links, f"2001:db8:{number:x}::1", now=5.0 + number / 100)
+    assert links.looks == 2
+    links.clear()
+    assert all(admitted(admission, links, "2001:db8:1::1", now=8.0) for _ in range(LINKS_PER_SUBNET - 1))
+    assert not all(admitted(admission, links, "2001:db8:1::1", now=8.0) for _ in range(2))
 
 
 def test_one_host_comes_at_a_bounded_rate_after_a_burst() -> None:
