@@ -48,7 +48,7 @@ class Guard:
             return None
         if self._token is not None:
             is_allowed = is_public or self._is_token(headers.get("authorization"))
-            return None if is_allowed else Refusal(401, "this call needs the API token")
+            return None if is_allowed else Refusal(401, "this call needs the API token (--api-token-file)")
         host = headers.get("host")
         if host is not None and not _is_loopback(host):
             return Refusal(403, "the Host header must name the loopback of this host")

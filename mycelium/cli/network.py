@@ -64,7 +64,9 @@ def admit(context: click.Context, root: Path, file: Path, key: str | None, days:
     made = known.admit(holder, at=time.time(), days=days, may_invite=may_invite)
     write_member(file, known.key, made)
     write_root(root, known)
-    click.echo(f"{file}: a member for {days} days; the daemon takes it by --network-key-file")
+    click.echo(
+        f"{file}: a member for {days} {'day' if days == 1 else 'days'}; the daemon takes it by --network-key-file"
+    )
     if holder.fingerprint is None:
         click.echo("its certificate names no ML-DSA key, so whoever breaks X25519 can pose as it")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
+from mycelium.admin.checkup import NO_MEMBER
 from mycelium.admin.config import Settings
 from mycelium.admin.network_file import NetworkFile
 from mycelium.admin.private_file import read_state, replace_private
@@ -33,6 +34,7 @@ log = logging.getLogger("mycelium")
 
 SWEEP_S: Final = 1.0
 _WARN_S: Final = 14 * 86_400  # before a certificate expires
+_ENDS_SOON: Final = "it ends soon"
 
 
 class Members:
@@ -53,7 +55,7 @@ class Members:
         self._clock = clock
         self._path = removals_path(key_file)
         self._saved: frozenset[Removals] = frozenset()
-        self._warned = False
+        self._warned_of = ""  # what the log has said of the certificate
         self._gate: MemberGate | None = None
         if network.credentials is not None:
             self._require_own(network.credentials)
@@ -73,9 +75,11 @@ class Members:
             self._read(self._gate)
 
     def summary(self) -> str | None:
-        """Returns until when this node is a member, for people; None in a network without members."""
+        """Returns until when this node is a member, or why it is none, for people; None in a network without members."""
         if self._gate is None:
             return None
+        if reason := self._refusal(self._gate):
+            return f"{NO_MEMBER}{reason}"
         until = time.strftime("%Y-%m-%d", time.gmtime(self._until(self._gate)))
         removed = len(self._gate.membership.removed)
         return f"until {until}{', may invite' if self._gate.membership.chain.own.may_issue else ''}; {removed} removed"
@@ -115,7 +119,7 @@ class Members:
             log.warning("this node goes on with the certificate that it has: %s", error)
             return []
         gate.membership.chain = credentials.chain
-        self._warned = False
+        self._warned_of = ""
         self._act(lambda now: gate.show_again(now=now))
         return [f"member {self.summary()}"]
 
@@ -156,6 +160,15 @@ class Members:
         if claims.fingerprint not in (None, self._node.prover.fingerprint):
             raise ConfigError("this node's certificate names another ML-DSA key: have it admitted again")
 
+    def _refusal(self, gate: MemberGate) -> str:
+        """Returns why others let this node in no more; empty while they do."""
+        member = gate.membership
+        try:
+            member.check_claims(member.chain, self._node.identity.address, now=self._clock() - member.offset_s)
+        except NotAMember as reason:
+            return str(reason)
+        return ""
+
     def _until(self, gate: MemberGate) -> int:
         return min(one.not_after for one in gate.membership.chain.certificates)
 
@@ -163,9 +176,16 @@ class Members:
         return self._clock() - monotonic()
 
     def _warn(self, gate: MemberGate) -> None:
-        if not self._warned and self._until(gate) - self._clock() < _WARN_S:
-            self._warned = True
+        trouble = self._refusal(gate)
+        if not trouble and self._until(gate) - self._clock() < _WARN_S:
+            trouble = _ENDS_SOON
+        if trouble == self._warned_of:
+            return
+        self._warned_of = trouble
+        if trouble == _ENDS_SOON:
             log.warning("this node is a member %s: have it admitted again before that", self.summary())
+        elif trouble:
+            log.error("this node is no member of its network any more: %s", trouble)
 
     def _read(self, gate: MemberGate) -> None:
         """Reads who was removed; what can't be read is heard again from any neighbour."""

@@ -36,7 +36,7 @@ def test_a_token_is_sent_where_one_is_set(tmp_path: Path, node: FakeNode, capsys
     (tmp_path / "token").write_text("correct-horse-battery\n")
     with served(node, ApiAddress("127.0.0.1", 0), token="correct-horse-battery") as address:
         assert main(["status", "--api-addr", str(address)]) == 1
-        assert capsys.readouterr().err == "mycelium: this call needs the API token\n"
+        assert capsys.readouterr().err == "mycelium: this call needs the API token (--api-token-file)\n"
         assert main(["status", "--api-addr", str(address), "--api-token-file", str(tmp_path / "token")]) == 0
 
 

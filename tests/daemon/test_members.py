@@ -148,6 +148,22 @@ def test_who_was_removed_is_told_kept_and_read_again(tmp_path: Path) -> None:
     assert again.members.summary() == "until 2027-01-16; 2 removed"
 
 
+def test_who_is_no_member_any_more_says_why_and_logs_it_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one = Running(tmp_path, end=START + 60 * DAY_S)
+    one.run()
+    assert caplog.messages == []
+    one.members.tell([removals(1, one.node.identity)])
+    one.run()
+    one.members.tell([removals(2, one.node.identity, OTHER)])
+    one.run()
+    assert one.members.summary() == "no longer: it was removed"
+    assert caplog.messages == ["this node is no member of its network any more: it was removed"]
+    (tmp_path / "other").mkdir()
+    expired = Running(tmp_path / "other", end=START + 60 * DAY_S)
+    expired.clock += 61 * DAY_S
+    assert expired.members.summary() == "no longer: its certificate has expired"
+
+
 def test_a_list_that_is_damaged_is_asked_of_neighbours(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     replace_private(removals_path(tmp_path / "key"), b"?")
     assert not Running(tmp_path).policy.bars(OTHER.address)
