@@ -170,6 +170,13 @@ def test_a_list_that_is_damaged_is_asked_of_neighbours(tmp_path: Path, caplog: p
     assert "who was removed is asked of neighbours" in caplog.text
 
 
+def test_a_list_behind_a_link_is_not_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "planted").write_text(removals_text([removals(1, OTHER)]))
+    removals_path(tmp_path / "key").symlink_to(tmp_path / "planted")
+    assert not Running(tmp_path).policy.bars(OTHER.address)
+    assert "is a symbolic link" in caplog.text
+
+
 def test_another_certificate_is_read_and_one_that_is_no_good_is_not(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
