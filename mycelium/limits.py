@@ -86,7 +86,7 @@ CHATTER_AT_ONCE: Final = 6_144  # of those in a row: segments of a full table, a
 REPAIRS_PER_SECOND: Final = 12_000
 REPAIRS_AT_ONCE: Final = 65_536  # of those in a row
 # requests for each frame sent to a neighbour, beyond which it is read less; who misses a frame asks as often at most
-REPAIRS_PER_FRAME: Final = 4
+REPAIRS_PER_FRAME: Final = 5
 # control messages of one neighbour that are no updates: five times the requests that routing accepts
 QUESTIONS_PER_SECOND: Final = 1_000
 QUESTIONS_AT_ONCE: Final = 8_192  # of those in a row: requests for twice PENDING_REQUESTS

@@ -1,6 +1,6 @@
 """The receiver's side of repair: which frames are missing, when to ask for them again, and which frames wait for them.
 
-    a later frame was opened, or started -> a gap -> asked for, again each round trip, at most ASKS times -> filled, or given up
+    a later frame was opened, or started -> a gap -> asked for, at most ASKS times -> filled, or given up
 
 A data frame names the nearest earlier one that may carry the same flow. While that one is missing, or itself waits, the frame
 waits, so that each flow comes out in order, as if nothing had been lost. Everything that waits is released when the gap is
@@ -19,12 +19,15 @@ from mycelium.limits import GAPS_PER_KEYPAIR, HELD_BYTES_PER_LINK
 from mycelium.link.counters import LinkCounters
 
 WORTHWHILE_RTT_S: Final = 0.025  # beyond it a repair is hardly earlier than TCP's own retransmission
-ASKS: Final = 4
+ASKS: Final = 5
 LEAST_ASK_AGAIN_S: Final = 0.002
 LEAST_PATIENCE_S: Final = 0.040  # queues and busy processes delay an answer; TCP's own timeout is 200 ms
 NO_REORDERING_RTT_S: Final = 0.001  # shorter networks keep the order
 MOST_REORDERING_S: Final = 0.002
-BETWEEN_REQUESTS_S: Final = 0.000_2  # least time between two requests: strangers can cause them by forged chunks
+LEAST_BETWEEN_S: Final = 0.000_2  # between two requests: strangers can cause them by forged chunks
+MOST_BETWEEN_S: Final = 0.001  # what is lost meanwhile is asked for together, and comes together
+FIRST_WEIGHT: Final = 1 / 8  # in the smoothed time of answers, of one to the first request
+LATER_WEIGHT: Final = 1 / 32  # of one after several, which may be to any of them
 LOSSY_FOR_S: Final = 60.0  # how long a link counts as lossy after its last gap
 AHEAD: Final = 256  # counters beyond the newest opened one that a chunk, which proves nothing, may claim
 HELD_OVERHEAD: Final = 256  # bytes charged for a waiting frame besides its own
@@ -38,9 +41,14 @@ def patience_s(srtt: float) -> float:
     return max(LEAST_PATIENCE_S, 3 * srtt)
 
 
-def ask_again_after_s(srtt: float) -> float:
-    """Returns the seconds after which an answer is overdue."""
-    return max(LEAST_ASK_AGAIN_S, 1.25 * srtt)
+def ask_again_after_s(answer_s: float) -> float:
+    """Returns the seconds after which an answer is overdue, where one takes `answer_s`."""
+    return max(LEAST_ASK_AGAIN_S, 1.25 * answer_s)
+
+
+def between_requests_s(answer_s: float) -> float:
+    """Returns the least seconds between two requests: each costs both ends as much as a packet."""
+    return min(max(answer_s / 2, LEAST_BETWEEN_S), MOST_BETWEEN_S)
 
 
 def reordering_s(srtt: float) -> float:
@@ -51,10 +59,11 @@ def reordering_s(srtt: float) -> float:
 class Gap:
     """A frame that is missing, wholly or in part."""
 
-    __slots__ = ("ask_at", "asks", "gives_up_at")
+    __slots__ = ("ask_at", "asked_at", "asks", "gives_up_at")
 
     def __init__(self, srtt: float, *, now: float) -> None:
         self.asks = 0
+        self.asked_at = now  # for the first time
         self.ask_at = now + reordering_s(srtt)
         self.gives_up_at = now + patience_s(srtt)
 
@@ -66,11 +75,12 @@ class Gaps:
     """
 
     __slots__ = (
-        "_asked_at",
+        "_answer_s",
         "_budget",
         "_followers",
         "_held",
         "_lossy_until",
+        "_may_ask_at",
         "_missing",
         "_tail",
         "_tail_due",
@@ -87,14 +97,14 @@ class Gaps:
         self.due_at = inf  # when `take_due` must be called
         self.held_bytes = 0
         self.counters = counters
-        self._asked_at = -inf
+        self._answer_s = 0.0  # how long an answer takes, smoothed: the round trip may be an old one; 0: unknown
         self._budget = budget
         self._missing: dict[int, Gap] = {}
         self._held: dict[int, memoryview] = {}  # by counter: frames that wait for earlier ones
         self._followers: dict[int, list[int]] = {}  # counter -> those that wait for it
         self._tail = 0  # the newest frame that has started: its missing chunks may still be on their way
         self._tail_due = inf  # when they are overdue; infinity where none are waited for
-        self._lossy_until = -inf
+        self._lossy_until = self._may_ask_at = -inf
 
     @property
     def pending(self) -> int:
@@ -113,8 +123,10 @@ class Gaps:
                 for missed in range(max(newest + 1, counter - room), counter):
                     self._add(missed, srtt, now=now)
         gap = self._missing.pop(counter, None)
-        if gap is not None:
-            self.counters.frames_repaired += gap.asks > 0
+        if gap is not None and gap.asks:
+            self.counters.frames_repaired += 1
+            weight = 1.0 if not self._answer_s else FIRST_WEIGHT if gap.asks == 1 else LATER_WEIGHT
+            self._answer_s += (now - gap.asked_at - self._answer_s) * weight
         if counter >= self._tail:
             self._tail_due = inf
         self._update_clean()
@@ -177,7 +189,8 @@ class Gaps:
             self._tail_due = inf
         ranges: list[Range] = []
         due_at = self._tail_due
-        if now < self._asked_at + BETWEEN_REQUESTS_S:
+        answer_s = self._answer_s or srtt
+        if now < self._may_ask_at:
             limit = 0
         for counter, gap in list(self._missing.items()):
             if gap.gives_up_at <= now:
@@ -186,11 +199,12 @@ class Gaps:
             if gap.ask_at <= now and len(ranges) < limit:
                 ranges += [(counter, start, end) for start, end in missing(counter)][: limit - len(ranges)]
                 gap.asks += 1
-                gap.ask_at = now + ask_again_after_s(srtt) * (1 << gap.asks - 1) if gap.asks < ASKS else inf
+                gap.asked_at = gap.asked_at if gap.asks > 1 else now
+                gap.ask_at = now + ask_again_after_s(answer_s) if gap.asks < ASKS else inf
             due_at = min(due_at, gap.ask_at, gap.gives_up_at)
         if ranges:
-            self._asked_at = now
-        self.due_at = max(due_at, self._asked_at + BETWEEN_REQUESTS_S)
+            self._may_ask_at = now + between_requests_s(answer_s)
+        self.due_at = max(due_at, self._may_ask_at)
         self._update_clean()
         return ranges
 
@@ -207,7 +221,7 @@ class Gaps:
         if counter in self._missing:
             return
         gap = self._missing[counter] = Gap(srtt, now=now)
-        self.due_at = min(self.due_at, gap.ask_at)
+        self.due_at = min(self.due_at, max(gap.ask_at, self._may_ask_at))
         self.is_clean = False
         self._lossy_until = now + LOSSY_FOR_S
 

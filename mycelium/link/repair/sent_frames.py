@@ -17,7 +17,7 @@ from mycelium.link.fold import Shape
 
 KEEPING_S: Final = 60.0  # how long frames go on being kept after the last sign of loss
 KEPT_S: Final = 0.25  # how long one frame is kept: the neighbour gives up on it earlier
-ANSWERS: Final = 4  # how often one frame, or parts of it, may be resent
+ANSWERS: Final = 5  # how often one frame, or parts of it, may be resent
 RESENT_SHARE: Final = 4  # bytes sent for each byte that may be resent
 FIRST_ALLOWANCE: Final = 128 << 10  # bytes to resend before there is a share
 MOST_ALLOWANCE: Final = 1 << 20  # bytes to resend that can be saved up

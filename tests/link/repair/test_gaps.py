@@ -12,7 +12,16 @@ from mycelium.limits import GAPS_PER_KEYPAIR
 from mycelium.link.counters import LinkCounters
 from mycelium.link.repair import gaps as gaps_module
 from mycelium.link.repair.flow_order import FlowOrder
-from mycelium.link.repair.gaps import ASKS, BETWEEN_REQUESTS_S, Gaps, Range, ask_again_after_s, patience_s, reordering_s
+from mycelium.link.repair.gaps import (
+    ASKS,
+    LEAST_ASK_AGAIN_S,
+    Gaps,
+    Range,
+    ask_again_after_s,
+    between_requests_s,
+    patience_s,
+    reordering_s,
+)
 from mycelium.wire.frame import WHOLE_FRAME
 from tests.link.repair.support import frame_of
 
@@ -100,7 +109,7 @@ def test_only_what_is_missing_of_a_frame_is_asked_for() -> None:
     assert receiver.asks() == [(1, 100, 200), (1, 300, 400)]
 
 
-def test_it_is_asked_for_again_each_round_trip_and_then_given_up() -> None:
+def test_it_is_asked_for_again_while_no_answer_comes_and_then_given_up() -> None:
     receiver = Receiver()
     receiver.opens(2)
     asked = [receiver.asks()]
@@ -133,9 +142,10 @@ def test_requests_keep_a_distance() -> None:
     receiver.opens(2)
     assert len(receiver.asks()) == 1
     receiver.opens(4)
-    assert receiver.asks(BETWEEN_REQUESTS_S / 2) == []
-    assert receiver.gaps.due_at == BETWEEN_REQUESTS_S
-    assert receiver.asks(BETWEEN_REQUESTS_S / 2) == [(3, 0, WHOLE_FRAME)]
+    assert receiver.asks(between_requests_s(SHORT) / 2) == []
+    assert receiver.gaps.due_at == between_requests_s(SHORT)
+    receiver.opens(6)
+    assert receiver.asks(between_requests_s(SHORT) / 2) == [(3, 0, WHOLE_FRAME), (5, 0, WHOLE_FRAME)]
 
 
 def test_gaps_are_bounded_and_the_newest_count() -> None:
@@ -176,31 +186,72 @@ def test_a_path_that_becomes_long_waits_for_no_last_frame() -> None:
     assert (receiver.gaps.is_clean, receiver.gaps.due_at) == (True, inf), "nobody is woken for it again"
 
 
-def test_a_request_is_repeated_with_growing_waits() -> None:
+def test_a_request_is_repeated_when_its_answer_is_overdue() -> None:
     receiver = Receiver()
     receiver.opens(2)
     times = []
     while receiver.gaps.due_at < inf:
         receiver.now = receiver.gaps.due_at
         times += [receiver.now] * len(receiver.asks())
-    assert times == pytest.approx([0.0, 0.002, 0.006, 0.014])
+    assert times == pytest.approx([number * LEAST_ASK_AGAIN_S for number in range(ASKS)])
 
 
 @pytest.mark.parametrize(
-    ("srtt", "patience", "again", "reordering"),
+    ("srtt", "patience", "again", "between", "reordering"),
     [
-        (0.0, 0.040, 0.002, 0.0),
-        (0.000_9, 0.040, 0.002, 0.0),
-        (0.001, 0.040, 0.002, 0.000_125),
-        (0.004, 0.040, 0.005, 0.000_5),
-        (0.020, 0.060, 0.025, 0.002),
+        (0.0, 0.040, 0.002, 0.000_2, 0.0),
+        (0.000_9, 0.040, 0.002, 0.000_45, 0.0),
+        (0.001, 0.040, 0.002, 0.000_5, 0.000_125),
+        (0.004, 0.040, 0.005, 0.001, 0.000_5),
+        (0.020, 0.060, 0.025, 0.001, 0.002),
     ],
 )
 def test_waits_follow_the_round_trip_within_bounds(
-    srtt: float, patience: float, again: float, reordering: float
+    srtt: float, patience: float, again: float, between: float, reordering: float
 ) -> None:
-    found = patience_s(srtt), ask_again_after_s(srtt), reordering_s(srtt)
-    assert found == pytest.approx((patience, again, reordering))
+    found = patience_s(srtt), ask_again_after_s(srtt), between_requests_s(srtt), reordering_s(srtt)
+    assert found == pytest.approx((patience, again, between, reordering))
+
+
+@pytest.mark.parametrize(
+    ("answers", "again_s"),
+    [
+        ([0.001], LEAST_ASK_AGAIN_S),
+        ([0.001_9], 0.002_375),
+        ([0.001] + [0.001_9] * 20, 0.002_3),
+        ([0.008] * 120, 0.010),  # by the round trip, which is an old one, they are asked for twice at first
+    ],
+)
+def test_how_long_answers_take_is_learnt_from_them(answers: list[float], again_s: float) -> None:
+    receiver = Receiver()
+    for number, answer_s in enumerate(answers):
+        receiver.now += 1.0
+        receiver.opens(2 * number + 2)
+        answered_at = receiver.now + answer_s
+        while receiver.gaps.due_at < answered_at:
+            receiver.now = receiver.gaps.due_at
+            receiver.asks()
+        receiver.now = answered_at
+        receiver.opens(2 * number + 1)
+    receiver.opens(2 * len(answers) + 2)
+    assert len(receiver.asks()) == 1
+    assert receiver.gaps.due_at - receiver.now == pytest.approx(again_s, rel=0.05)
+
+
+def test_a_request_that_was_lost_hardly_changes_how_long_an_answer_seems_to_take() -> None:
+    receiver = Receiver(MEDIUM)
+    receiver.opens(2)
+    receiver.asks(reordering_s(MEDIUM))
+    receiver.now += 0.004
+    receiver.opens(1)
+    receiver.opens(4)
+    receiver.asks(reordering_s(MEDIUM))
+    assert receiver.asks(ask_again_after_s(0.004)) == [(3, 0, WHOLE_FRAME)]
+    receiver.now += 0.004
+    receiver.opens(3)
+    receiver.opens(6)
+    receiver.asks(reordering_s(MEDIUM))
+    assert ask_again_after_s(0.004) < receiver.gaps.due_at - receiver.now < ask_again_after_s(0.004_3)
 
 
 def test_a_frame_that_was_only_late_is_not_counted_as_repaired() -> None:

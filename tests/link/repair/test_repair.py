@@ -10,7 +10,7 @@ from mycelium.limits import DATAGRAM_FLOOR, REPAIRS_AT_ONCE, REPAIRS_PER_FRAME
 from mycelium.link.fold import ROW, Folding, folded_bytes
 from mycelium.link.frames import SEALED_OVERHEAD
 from mycelium.link.path.mtu import URGENT_INTERVAL_S, VERIFY_INTERVAL_S
-from mycelium.link.repair.gaps import ASKS, BETWEEN_REQUESTS_S, LEAST_PATIENCE_S, Range
+from mycelium.link.repair.gaps import ASKS, LEAST_PATIENCE_S, MOST_BETWEEN_S, Range
 from mycelium.link.repair.repair import VANISHED, grouped, has_vanished
 from mycelium.link.repair.sent_frames import KEEPING_S, Piece
 from mycelium.routing.excess import REPAIRS
@@ -473,7 +473,7 @@ def test_a_request_is_as_long_as_its_room_allows(lab: LinkLab) -> None:
     lab.run(SHORT)
     link = lab.link("b")
     for room in range(60, 60 + REPAIR_RANGE.size):
-        lab.now += 1.1 * BETWEEN_REQUESTS_S
+        lab.now += 1.1 * MOST_BETWEEN_S
         request = link.frames.repair.request(link.keypairs.sending, srtt=SHORT, room=room, released=[], now=lab.now)
         assert request is not None
         assert room - REPAIR_RANGE.size < len(request) <= room
