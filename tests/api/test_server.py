@@ -11,6 +11,7 @@ import pytest
 
 from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.exposition import CONTENT_TYPE
+from mycelium.api import listener
 from mycelium.api.server import ApiServer, MetricsServer
 from mycelium.errors import ConfigError, DeviceError
 from mycelium.limits import API_CONNECTIONS
@@ -177,7 +178,8 @@ def test_metrics_alone_may_be_open_to_other_hosts_by_any_name() -> None:
     assert (status, body) == (200, FakeNode().exposition())
 
 
-def test_an_address_that_is_taken_is_told_with_its_flag() -> None:
+def test_an_address_that_is_taken_is_told_with_its_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "_ASK_S", 0.05)  # the holder does not answer
     holder = MetricsServer(LOOPBACK)
     holder.bind()
     for server, flag in ((MetricsServer, "--metrics-api-address"), (ApiServer, "--api-addr")):

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+import pytest
+
 from mycelium.dataplane.suspects import HINT_S, TRIAL_EVERY_S, TRIED_NEAREST, Distrusted, Suspects
-from mycelium.limits import NEIGHBOURS
 from mycelium.node.event_kind import EventKind
 from mycelium.routing.neighbour import DAMPED_COST
 from mycelium.wire.reachability import TOKEN_BYTES, ProbeKind, Reach, decode_reach
@@ -150,16 +151,17 @@ def test_a_trial_of_which_nobody_was_silent_is_forgotten() -> None:
     assert not made.tries(asked[0], b"n")
 
 
-def test_hints_and_trials_have_their_bounds() -> None:
+def test_hints_and_trials_have_their_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.dataplane.suspects.NEIGHBOURS", 40)
     made, routes, asked, _ = suspects()
     made.suspect(b"n", BEYOND[0], now=1.0)
     for node in asked:
         made.note(node, b"n", answers=False)
     made.look(now=1.0)
     assert routes.distrusted[b"n"]
-    for number in range(NEIGHBOURS + 5):
+    for number in range(45):
         made.suspect(b"x%15d" % number, BEYOND[0], now=1.0)
-    assert len(made._trials) == NEIGHBOURS
+    assert len(made._trials) == 40
     assert not routes.distrusted[b"n"]
     made.look(now=HINT_S)
     assert made.has_hints

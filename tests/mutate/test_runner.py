@@ -46,7 +46,7 @@ PROGRAM = """
 import sys, pytest
 from pathlib import Path
 from tests.mutate import runner
-runner.LEAST_S = 0.2
+runner.LEAST_S = 0.1
 some = Path("some.py").resolve()
 plugin = runner.Runner({some: runner.mutants(some)}, lambda mutant, survived: survived and print(mutant.name, flush=True))
 sys.exit(pytest.main(["-p", "no:xdist", "-p", "no:terminal", "-s", "test_some.py"], plugins=[plugin]))
