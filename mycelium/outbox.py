@@ -81,8 +81,14 @@ class EchoAnswered(Struct, frozen=True):
     error: int | None  # code of `wire.train`; None from the node that was asked
 
 
+class GsoLimited(Struct, frozen=True):
+    """The kernel of this host is to hand over super-packets of up to so many bytes, and no longer ones."""
+
+    longest: int
+
+
 LeaseEvent = LeasePortWanted | LeaseOpened | LeaseClosed
-Event = ResolvePeer | BeaconDue | IndicesChanged | JoinAsked | EchoAnswered | KnockDue | LeaseEvent
+Event = ResolvePeer | BeaconDue | IndicesChanged | JoinAsked | EchoAnswered | KnockDue | GsoLimited | LeaseEvent
 
 
 _INDICES_CHANGED: Final = IndicesChanged()

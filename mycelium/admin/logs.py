@@ -8,13 +8,14 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from mycelium.admin.log_flood import BoundedHandler
 from mycelium.admin.log_stream import STANDARD_ERROR
 
 ROOT: Final = "mycelium"
+_LISTED: Final = 8  # things of one kind that a line names
 
 
 def configure(debug: bool = False, log_format: str = "compact", *, silent: bool = False) -> None:
@@ -30,6 +31,12 @@ def configure(debug: bool = False, log_format: str = "compact", *, silent: bool 
     root.setLevel(logging.ERROR if silent else logging.WARNING)
     level = logging.DEBUG if debug else logging.ERROR if silent else logging.INFO
     logging.getLogger(ROOT).setLevel(level)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Returns the first few of some names, as one line has them, and how many more there are."""
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
 
 
 def tell_held_back() -> None:

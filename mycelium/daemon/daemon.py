@@ -12,14 +12,14 @@ import logging
 import os
 import random
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from ipaddress import IPv6Address
 from time import monotonic, process_time
 from typing import Final
 
 import mycelium
-from mycelium.admin import interpreter
+from mycelium.admin import interpreter, logs
 from mycelium.admin.config import Settings
 from mycelium.admin.zones import url_of
 from mycelium.crypto.primitives import RealPrimitives
@@ -62,7 +62,7 @@ from mycelium.node.copied import drop_keys
 from mycelium.node.names import Names
 from mycelium.node.node import Node
 from mycelium.node.zone import Zone
-from mycelium.outbox import BeaconDue, EchoAnswered, Event, IndicesChanged, JoinAsked, KnockDue, ResolvePeer
+from mycelium.outbox import BeaconDue, EchoAnswered, Event, GsoLimited, IndicesChanged, JoinAsked, KnockDue, ResolvePeer
 from mycelium.policy.node_policy import NodePolicy
 from mycelium.transport.set import TransportSet
 from mycelium.tun.linux import LinuxTun
@@ -73,7 +73,6 @@ log = logging.getLogger("mycelium")
 UDP: Final = "udp"
 # Modules whose libraries take memory and time, by the scheme of peers: imported at the start only if such a peer is configured.
 LIBRARIES: Final = {"wss": "mycelium.transport.streams.websocket", "quic": "mycelium.transport.quic.engine"}
-_LISTED: Final = 8  # peers or sockets that a line of the log names
 
 
 def run(settings: Settings) -> int:
@@ -252,14 +251,15 @@ class Daemon:
 
     def _tell_start(self, interface: str | None, confined: str) -> None:
         """Logs what this node is, what it runs on, as whom, and where it is found and asked."""
-        address, listening = IPv6Address(self._node.identity.address), _listed([url_of(one) for one in self._listening])
+        address = IPv6Address(self._node.identity.address)
+        listening = logs.listed([url_of(one) for one in self._listening])
         log.info("mycelium %s: this node is %s", mycelium.__version__, address)
         log.info("running on %s", interpreter.description())
         log.info("%s", confined)
         log.info("interface %s, %s, listening at %s", interface or "none", str(self._opened.servers), listening)
         log.info("policy %s", self._policing.summary())
         if self._settings.peers:
-            log.info("dialling %s", _listed([str(url) for url in self._settings.peers]))
+            log.info("dialling %s", logs.listed([str(url) for url in self._settings.peers]))
 
     async def _open_to_operator(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
         """Gives the TUN device its address, has the API answer, and watches the network."""
@@ -386,14 +386,12 @@ class Daemon:
                 knock(event, self._transports.underlay)
             case EchoAnswered():
                 self._control.diagnosis.echo_answered(event)
+            case GsoLimited():
+                if self._keeper is not None:
+                    self._keeper.limit_super_packets(event.longest)
             case _:
                 self._leases.serve(event)
 
     def _on_journal(self) -> None:
         self._event_log.write_new()
         self._control.journal_grew()
-
-
-def _listed(urls: Sequence[str]) -> str:
-    more = f" and {len(urls) - _LISTED} more" if len(urls) > _LISTED else ""
-    return ", ".join(urls[:_LISTED]) + more

@@ -36,6 +36,7 @@ class Upkeep(Protocol):
     def configure(self) -> None: ...
     def fault(self) -> Fault | None: ...
     def repair(self, fault: Fault) -> None: ...
+    def limit_super_packets(self, longest: int) -> None: ...
 
 
 class Passage(Protocol):
@@ -103,6 +104,13 @@ class TunKeeper:
     def look(self) -> None:
         """Has the device looked at soon: something on this host has changed."""
         self._news.set()
+
+    def limit_super_packets(self, longest: int) -> None:
+        """Has the device take super-packets of at most so many bytes; where that fails now, a repair does it."""
+        try:
+            self._upkeep.limit_super_packets(longest)
+        except OSError:
+            self.look()
 
     def lost(self) -> None:
         """Takes the device out of use: it can't be read any more."""

@@ -7,9 +7,10 @@ frame takes long, whatever else is sent waits for it; so the neighbour is told t
 
 from typing import Final
 
-from mycelium.channel.frame_budget import OCCUPANCY_S
+from mycelium.channel.frame_budget import longest_frame
 
-TOLERANCE: Final = 1.5  # times OCCUPANCY_S that a frame may seem to take: the neighbour tries a longer one now and then
+QUICK: Final = 20_000_000.0  # bytes a second from which on frames may be of any length: the longest take 3 ms
+TOLERANCE: Final = 1.5  # times the length that a path allows: the neighbour tries a longer one now and then
 # frames in a row that took longer before the neighbour is told: a process or a network card that paused does so less often
 FRAMES_IN_A_ROW: Final = 8
 
@@ -26,10 +27,9 @@ class Dispersion:
 
     def arrived(self, length: int, later_bytes: int, later_s: float) -> None:
         """Takes a frame of `length` bytes, of which `later_bytes` arrived within `later_s` seconds after the first ones."""
-        if length * later_s <= OCCUPANCY_S * TOLERANCE * later_bytes:
+        if later_bytes >= QUICK * later_s or length <= TOLERANCE * longest_frame(rate := later_bytes / later_s):
             self.in_a_row = 0
             return
-        rate = later_bytes / later_s
         self._quickest = max(self._quickest, rate) if self.in_a_row else rate
         self.in_a_row += 1
         if self.in_a_row >= FRAMES_IN_A_ROW:

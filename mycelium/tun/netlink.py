@@ -56,11 +56,12 @@ _OPTIONAL: Final = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOENT)  # of attribut
 _HOST_BITS: Final = 128
 
 
-def configure(name: str, address: str, *, is_repair: bool = False) -> None:
+def configure(name: str, address: str, *, super_packet_bytes: int = GSO_BYTES, is_repair: bool = False) -> None:
     """Gives the device its IPv6 address and an on-link route to PREFIX, and brings it up.
 
-    Raises DeviceError, also if another interface already has a route into the prefix. A repair leaves alone what is as it
-    should be, and replaces a route over another interface that has taken the place of this one's.
+    `super_packet_bytes` is the length of the longest super-packets that it takes. Raises DeviceError, also if another interface
+    already has a route into the prefix. A repair leaves alone what is as it should be, and replaces a route over another
+    interface that has taken the place of this one's.
     """
     try:
         index = socket.if_nametoindex(name)
@@ -70,7 +71,7 @@ def configure(name: str, address: str, *, is_repair: bool = False) -> None:
     try:
         if not is_repair:
             _refuse_other(index, packed, longest=_HOST_BITS)
-        _shape(index)
+        _shape(index, super_packet_bytes)
         _add_address(index, packed)
         change(RTM_NEWLINK, LINK.pack(0, 0, index, IFF_UP, IFF_UP))
         if is_repair:
@@ -111,12 +112,21 @@ def _refuse_other(index: int, address: bytes, *, longest: int) -> None:
         raise DeviceError(f"{name_of(other)} already holds a route into {PREFIX}: is another mycelium running?")
 
 
-def _shape(index: int) -> None:
+def limit_super_packets(index: int, super_packet_bytes: int) -> None:
+    """Has the device take super-packets of at most so many bytes, and open connections note that; raises OSError.
+
+    They keep what the device took when they looked up their route, until routes change: its route is replaced by an equal one.
+    """
+    change(RTM_NEWLINK, LINK.pack(0, 0, index, 0, 0) + number_attribute(IFLA_GSO_MAX_SIZE, super_packet_bytes))
+    _replace_route(index)
+
+
+def _shape(index: int, super_packet_bytes: int) -> None:
     """Sets MTU and queue length, and as far as the kernel knows them the largest super-packet and no address of its own."""
     head = LINK.pack(0, 0, index, 0, 0)
     change(RTM_NEWLINK, head + number_attribute(IFLA_MTU, OVERLAY_MTU) + number_attribute(IFLA_TXQLEN, QUEUE_LENGTH))
     mode = attribute(AF_INET6, attribute(IFLA_INET6_ADDR_GEN_MODE, _ADDR_GEN_MODE_NONE))
-    for optional in (attribute(IFLA_AF_SPEC, mode), number_attribute(IFLA_GSO_MAX_SIZE, GSO_BYTES)):
+    for optional in (attribute(IFLA_AF_SPEC, mode), number_attribute(IFLA_GSO_MAX_SIZE, super_packet_bytes)):
         try:
             change(RTM_NEWLINK, head + optional)
         except OSError as error:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from mycelium.errors import DeviceError
+from mycelium.limits import GSO_BYTES
 from mycelium.packet.ipv6 import MINIMUM_MTU
 from mycelium.packet.netlink import (
     ADDRESS,
@@ -27,7 +28,7 @@ from mycelium.packet.netlink import (
 from mycelium.tun import rtnetlink
 from mycelium.tun.ethtool import Features, active_features, set_features
 from mycelium.tun.linux import LinuxTun
-from mycelium.tun.netlink import PREFIX, PREFIX_BITS, configure, name_of, route_of
+from mycelium.tun.netlink import PREFIX, PREFIX_BITS, configure, limit_super_packets, name_of, route_of
 
 _SHAPE: Final = {IFLA_MTU: "an MTU", IFLA_TXQLEN: "a queue length", IFLA_GSO_MAX_SIZE: "a largest super-packet"}
 
@@ -48,6 +49,7 @@ class TunUpkeep:
         self._address = address
         self._packed = socket.inet_pton(socket.AF_INET6, address)
         self._index = socket.if_nametoindex(tun.name)
+        self._has_limit = False  # whether the kernel has taken that for super-packets
         self._shape: tuple[int, ...] = ()  # MTU, queue length and largest super-packet once configured
         self._features: Features = ()
 
@@ -60,6 +62,7 @@ class TunUpkeep:
         """Gives a new device its address, route, MTU and queue; raises DeviceError."""
         configure(self._tun.name, self._address)
         self._shape = _shape(self._link())
+        self._has_limit = self._shape[-1] == GSO_BYTES
         self._features = active_features(self._tun.name)
 
     def repair(self, fault: Fault) -> None:
@@ -67,11 +70,21 @@ class TunUpkeep:
         if fault.is_gone:
             self._tun.reopen()
             self._index = socket.if_nametoindex(self._tun.name)
-        configure(self._tun.name, self._address, is_repair=True)
+        longest = self._shape[-1] if self._has_limit else GSO_BYTES
+        configure(self._tun.name, self._address, super_packet_bytes=longest, is_repair=True)
         try:
             set_features(self._tun.name, active_features(self._tun.name), self._features)
         except OSError as error:
             raise DeviceError(f"cannot switch on the offloads of {self._tun.name}: {error.strerror}") from error
+
+    def limit_super_packets(self, longest: int) -> None:
+        """Has the device take super-packets of at most so many bytes, where kernels have such limits.
+
+        Raises OSError where that fails; a repair does it then.
+        """
+        if self._has_limit and longest != self._shape[-1]:
+            self._shape = (*self._shape[:-1], longest)
+            limit_super_packets(self._index, longest)
 
     def fault(self) -> Fault | None:
         """Returns what is wrong, the worst first; None if all is well."""

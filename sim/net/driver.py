@@ -18,7 +18,17 @@ from typing import Any, Final, Protocol
 
 from mycelium.endpoint import Endpoint
 from mycelium.node.node import Node
-from mycelium.outbox import BeaconDue, EchoAnswered, Event, IndicesChanged, JoinAsked, KnockDue, LeaseEvent, ResolvePeer
+from mycelium.outbox import (
+    BeaconDue,
+    EchoAnswered,
+    Event,
+    GsoLimited,
+    IndicesChanged,
+    JoinAsked,
+    KnockDue,
+    LeaseEvent,
+    ResolvePeer,
+)
 from mycelium.packet.batch import PacketBatch
 from mycelium.wire.train import ITEM_HEADER_BYTES
 
@@ -165,8 +175,8 @@ class VirtualDriver:
                 self.node.peer_resolved(event.url, self._host.resolve(event.url), now=self._heap.now)
             case BeaconDue():
                 self._host.send_beacons()
-            case IndicesChanged() | JoinAsked():
-                pass  # a virtual wire has no queue that strangers could fill, and nobody is invited
+            case IndicesChanged() | JoinAsked() | GsoLimited():
+                pass  # a virtual wire has no queue that strangers could fill, nobody is invited, and there is no kernel
             case KnockDue():
                 self._host.knock(event)
             case EchoAnswered():

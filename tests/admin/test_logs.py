@@ -135,6 +135,13 @@ def test_debug_adds_and_silent_leaves_errors_only(stream: Stderr, debug: bool, s
     assert "".join(json.loads(line)["message"] for line in stream.getvalue().splitlines()) == shown
 
 
+def test_a_line_names_only_the_first_of_many_things() -> None:
+    names = [f"n{number}" for number in range(10)]
+    assert logs.listed([]) == ""
+    assert logs.listed(names[:8]) == "n0, n1, n2, n3, n4, n5, n6, n7"
+    assert logs.listed(names) == "n0, n1, n2, n3, n4, n5, n6, n7 and 2 more"
+
+
 def test_other_libraries_are_heard_from_warnings_on(stream: Stderr) -> None:
     logs.configure(True)
     logging.getLogger("asyncio").info("chatter")

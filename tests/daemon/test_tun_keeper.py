@@ -28,12 +28,18 @@ class FakeDevice:
         self.reason: Exception | None = None
         self.repairs = 0
         self.is_configured = False
+        self.longest = 0
 
     def configure(self) -> None:
         self.is_configured = True
 
     def fault(self) -> Fault | None:
         return self.wrong
+
+    def limit_super_packets(self, longest: int) -> None:
+        if self.reason is not None:
+            raise self.reason
+        self.longest = longest
 
     def repair(self, fault: Fault) -> None:
         self.repairs += 1
@@ -82,6 +88,24 @@ def test_a_new_device_is_configured(kept: Kept) -> None:
     kept.keeper.start()
     assert kept.device.is_configured
     assert kept.keeper.name == "mesh0"
+
+
+def test_super_packets_are_limited_and_the_device_is_looked_at_where_that_fails(kept: Kept) -> None:
+    kept.keeper.limit_super_packets(8_750)
+    assert kept.device.longest == 8_750
+
+    async def run() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(kept.keeper.run())
+            kept.device.wrong = SLOW
+            await until(lambda: kept.device.repairs == 1)  # by the look at the start
+            kept.device.reason = OSError("No such device")
+            kept.keeper.limit_super_packets(6_000)
+            kept.device.reason, kept.device.wrong = None, SLOW
+            await until(lambda: kept.device.repairs == 2)
+            running.cancel()
+
+    asyncio.run(run())
 
 
 class WatchedUnderlay(Underlay):

@@ -2,12 +2,13 @@
 
 import math
 
-from mycelium.channel.frame_budget import OCCUPANCY_S
-from mycelium.link.dispersion import FRAMES_IN_A_ROW, TOLERANCE, Dispersion
+from mycelium.channel.frame_budget import OCCUPANCY_S, longest_frame
+from mycelium.link.dispersion import FRAMES_IN_A_ROW, QUICK, TOLERANCE, Dispersion
 from mycelium.wire.datagram import FRAME
 from tests.link.lab import LinkLab
 
 TEN_MBIT = 1_250_000.0
+HUNDRED_MBIT = 12_500_000.0
 
 
 def of_rate(rate: float, length: int = 62_000, first: int = 1_452) -> tuple[int, int, float]:
@@ -38,11 +39,23 @@ def test_one_quick_frame_among_slow_ones_clears_the_path() -> None:
 
 def test_frames_that_are_short_enough_for_a_slow_path_are_no_news() -> None:
     path = Dispersion()
-    for _ in range(5 * FRAMES_IN_A_ROW):
-        path.arrived(*of_rate(TEN_MBIT, length=int(TEN_MBIT * OCCUPANCY_S * TOLERANCE * 0.99)))
-        assert path.in_a_row == 0
+    for rate in (TEN_MBIT, HUNDRED_MBIT):
+        for _ in range(5 * FRAMES_IN_A_ROW):
+            path.arrived(*of_rate(rate, length=int(longest_frame(rate) * TOLERANCE * 0.99)))
+            assert path.in_a_row == 0
+        path.arrived(*of_rate(rate, length=int(longest_frame(rate) * TOLERANCE * 1.01)))
+        assert path.in_a_row == 1
     path.arrived(2_800, 1_400, 0.0)
     assert (path.in_a_row, path.slow_rate) == (0, 0)
+
+
+def test_frames_of_any_length_are_no_news_on_a_quick_path() -> None:
+    path = Dispersion()
+    for length in range(10_000, 62_000, 1_000):
+        path.arrived(*of_rate(QUICK * 1.01, length=length))
+        assert path.in_a_row == 0
+        path.arrived(*of_rate(QUICK * 0.99, length=62_000))
+        assert path.in_a_row == 1
 
 
 # -- on a link ---------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from mycelium.errors import DeviceError
+from mycelium.limits import GSO_BYTES
 from mycelium.tun.ethtool import active_features, set_features
 from mycelium.tun.linux import LinuxTun
 from mycelium.tun.upkeep import Fault, TunUpkeep
@@ -103,3 +104,33 @@ def test_what_cannot_be_repaired_has_the_real_cause() -> None:
         host.ip("link del mesh0", "link add mesh0 type veth peer name mesh1")
         with pytest.raises(DeviceError, match="the interface mesh0 already exists"):
             upkeep.repair(Fault("was removed", is_gone=True))
+
+
+def test_a_limit_of_super_packets_stays_until_it_is_changed() -> None:
+    with configured() as (upkeep, host, _):
+        for longest in (8_750, 8_750, GSO_BYTES, 6_000):
+            upkeep.limit_super_packets(longest)
+            assert upkeep.fault() is None
+            host.ip("link set mesh0 gso_max_size 2000")
+            fault = upkeep.fault()
+            assert fault == Fault(f"has a largest super-packet of 2000, not {longest}", stops=False)
+            upkeep.repair(fault)
+            assert upkeep.fault() is None
+        host.ip("link del mesh0")
+        with pytest.raises(OSError, match="No such device"):
+            upkeep.limit_super_packets(8_750)
+        upkeep.repair(Fault("was removed", is_gone=True))
+        assert upkeep.fault() is None
+        assert " gso_max_size 8750 " in host.run("ip", "-d", "link", "show", "mesh0").stdout
+
+
+def test_a_kernel_that_limits_no_super_packets_is_asked_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with configured() as (_, host, _), host.entered():
+        with monkeypatch.context() as patched:
+            patched.setattr("mycelium.tun.netlink.IFLA_GSO_MAX_SIZE", 0x3FFF)  # an attribute that it does not know
+            other = TunUpkeep(tun := LinuxTun.open("mesh1"), LEFT)
+            host.ip("link del mesh0")
+            other.configure()
+            other.limit_super_packets(8_750)
+            assert other.fault() is None
+        tun.close()

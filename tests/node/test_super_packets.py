@@ -1,0 +1,100 @@
+"""A host's kernel is asked for super-packets as long as the frames of the links that it sends over may be."""
+
+from mycelium.channel.frame_budget import RELAX_EVERY_S, SHORT_BYTES
+from mycelium.limits import GSO_BYTES
+from mycelium.link.link import Link
+from mycelium.node.super_packets import USED_DATAGRAMS, SuperPackets
+from mycelium.outbox import GsoLimited, Outbox
+from tests.link.lab import LinkLab
+
+SLOW, SLOWER = 12_500_000.0, 5_000_000.0  # bytes a second
+OF_SLOW = 8_750  # bytes
+
+
+def ready_link() -> Link:
+    """Returns one end of a link over a path of usual width."""
+    lab = LinkLab()
+    lab.drop = lambda source, destination, data: len(data) > 1_472
+    lab.run(1)
+    return lab.link("a")
+
+
+class Watched:
+    """Two links of one node, and what it asks of the kernel."""
+
+    def __init__(self) -> None:
+        self.links = {name: ready_link() for name in (b"one", b"other")}
+        self.one, self.other = self.links.values()
+        self._outbox = Outbox()
+        self._now = 10.0
+        self._super_packets = SuperPackets(self.links, self._outbox)
+        self.asked()
+
+    def asked(self, *used: Link, datagrams: int = USED_DATAGRAMS) -> list[int]:
+        """Returns what is asked of the kernel after a second in which these links sent so many datagrams each."""
+        for link in used:
+            link.frames.budget.sent_datagrams += datagrams
+        self._outbox.clear()
+        self._super_packets.look()
+        assert all(isinstance(event, GsoLimited) for event in self._outbox.events)
+        return [event.longest for event in self._outbox.events if isinstance(event, GsoLimited)]
+
+    def slow(self, link: Link, rate: float) -> None:
+        link.frames.budget.slow(rate, now=self._now)
+
+    def relax(self, link: Link) -> None:
+        self._now += RELAX_EVERY_S
+        link.frames.budget.relax(now=self._now)
+
+
+def test_they_are_as_long_as_frames_on_the_slow_link_in_use() -> None:
+    watched = Watched()
+    assert watched.asked(watched.one) == []
+    watched.slow(watched.one, SLOW)
+    assert watched.asked(watched.one) == [OF_SLOW]
+    assert watched.asked(watched.one) == []
+    watched.slow(watched.one, SLOWER)
+    assert watched.asked(watched.one) == [SHORT_BYTES]
+    watched.slow(watched.one, 1_000.0)
+    assert watched.asked(watched.one) == [], "the kernel is never asked for shorter ones"
+
+
+def test_the_quickest_link_in_use_decides_and_those_at_rest_do_not() -> None:
+    watched = Watched()
+    watched.slow(watched.one, SLOW)
+    assert watched.asked(watched.one, watched.other) == []
+    assert watched.asked(watched.one, datagrams=USED_DATAGRAMS - 1) == []
+    assert watched.asked(watched.one) == [OF_SLOW]
+    assert watched.asked() == []
+    assert watched.asked(watched.one, watched.other) == [GSO_BYTES]
+
+
+def test_a_rate_that_is_measured_a_little_otherwise_and_a_trial_of_longer_frames_change_nothing() -> None:
+    watched = Watched()
+    watched.slow(watched.one, SLOW)
+    assert watched.asked(watched.one) == [OF_SLOW]
+    for rate in (SLOW * 0.8, SLOW * 1.4):
+        watched.slow(watched.one, rate)
+        assert watched.asked(watched.one) == []
+    watched.slow(watched.one, SLOW)
+    watched.relax(watched.one)
+    assert watched.asked(watched.one) == []
+
+
+def test_they_are_long_again_on_a_path_that_has_become_quick() -> None:
+    watched = Watched()
+    watched.slow(watched.one, SLOW)
+    lengths = watched.asked(watched.one)
+    for _ in range(4):
+        lengths += watched.asked(watched.one)
+        watched.relax(watched.one)
+    lengths += watched.asked(watched.one)
+    assert lengths == [OF_SLOW, 4 * OF_SLOW, GSO_BYTES]
+
+
+def test_a_link_that_is_new_counts_from_its_second_look_on() -> None:
+    watched = Watched()
+    new = watched.links[b"new"] = ready_link()
+    watched.slow(new, SLOW)
+    assert watched.asked(new) == []
+    assert watched.asked(new) == [OF_SLOW]
