@@ -39,6 +39,7 @@ OF_THE_HUB: Final = (
     "handshakes_over_budget",
     "handshakes_refused",
     "links_refused",
+    "udp_strangers_paused",
     "routing_resumed",
     "routing_updates_sent",
     "routing_updates_received",

@@ -103,6 +103,8 @@ EXCUSED: Final = {
     "./dev bench throughput --systems limit mycelium nebula wireguard-go yggdrasil --seconds 2": "it takes an hour",
     "./dev bench idle": "it takes a minute of an idle machine",
     "./dev bench strangers": "it takes some minutes",
+    "./dev bench hub --peers 1300 --parts rest --settle 10 --seconds 10": "it takes some minutes",
+    "./dev bench hub --peers 650 --parts restart stall flap stop --lasting 3 --after 4 --settle 0": "it takes two minutes",
     "./dev bench nat --seconds 6": "it takes five minutes",
 }
 
