@@ -32,6 +32,7 @@ from mycelium.routing.parameters import Standing
 
 CONFIG_FILE: Final = "config_file"
 
+_ALMOST: Final = 0.7  # how much alike two names are, as difflib reckons: config and config_file are 0.71
 _TRUTHS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _NAME_ALONE: Final = (
     ": a name alone keeps no one out: add --network-key-file (network_key_file) with a file that all its nodes share; "
@@ -118,6 +119,16 @@ def read(given: Mapping[str, object], environment: Mapping[str, str]) -> tuple[S
         values["key_file"] = default_key_path()
     settings = Settings(given=dict(given), **values)  # type: ignore[arg-type]  # the checks give each field its type
     return settings, sources
+
+
+def refuse_misspelt(environment: Mapping[str, str]) -> None:
+    """Raises ConfigError for a variable that is almost that of a setting, and that a start passes over."""
+    known = {one.variable: one.name for one in SETTINGS} | {variable(CONFIG_FILE): CONFIG_FILE}
+    for name in sorted(environment):
+        own = name.removeprefix(variable("")).lower()
+        near = difflib.get_close_matches(own, known.values(), n=1, cutoff=_ALMOST)
+        if name.startswith(variable("")) and name not in known and near:
+            raise ConfigError(f"{name}: no setting has this variable; did you mean {variable(near[0])}?")
 
 
 def _check_together(values: Mapping[str, object], sources: Mapping[str, str]) -> None:

@@ -35,6 +35,7 @@ def check(context: click.Context, file: Path | None) -> None:
 
     given = options.given(context) | ({settings.CONFIG_FILE: file} if file else {})
     path = settings.config_file(given, os.environ)
+    settings.refuse_misspelt(os.environ)
     settings.read(given, os.environ)
     click.echo(f"{path}: no mistakes" if path else "no mistakes; there is no configuration file")
 

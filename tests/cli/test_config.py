@@ -39,6 +39,23 @@ def test_without_a_file_the_whole_is_checked(home: Path, capsys: Capture, monkey
     assert capsys.readouterr().err == "mycelium: MYCELIUM_NO_TUN: must be true or false, not a string\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("PEER", "PEERS"), ("API_TOKEN", "API_TOKEN_FILE"), ("NOTUN", "NO_TUN"), ("CONFIG", "CONFIG_FILE")],
+)
+def test_a_misspelt_variable_is_found(
+    home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, name: str, meant: str
+) -> None:
+    monkeypatch.setenv("MYCELIUM_TRACEBACK", "1")
+    monkeypatch.setenv("MYCELIUM_PEERS", "a:1")
+    monkeypatch.setenv("PEER", "a:1")
+    assert main(["config", "check"]) == 0
+    monkeypatch.setenv(f"MYCELIUM_{name}", "a:1")
+    assert main(["config", "check"]) == 2
+    told = f"mycelium: MYCELIUM_{name}: no setting has this variable; did you mean MYCELIUM_{meant}?\n"
+    assert capsys.readouterr().err == told
+
+
 def test_what_is_shown_says_what_set_it(home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     path = home / "some.toml"
     path.write_text('tun_name = "a"\nno_tun = true\nauto_peers = 2\n[policy]\npackets = ["deny udp"]\n')
