@@ -1,7 +1,10 @@
 """Landmarks: nodes that all others keep, and of which each node chooses one as its home, and another for when that is lost.
 
-A landmark is needed where tables are full. A node whose scope is full stands up if fewer than two landmarks are near: the more
-links it has, the sooner, so that hubs, which are near to many, are landmarks. It stands down if far more are near than needed.
+A landmark is needed where tables are full. A node whose scope is full stands up if fewer than two landmarks are near, or four
+if it is a hub: the more links it has, the sooner, so that hubs, which are near to many, are landmarks. It stands down if far
+more are near than needed. Near are those that are hardly farther than the scope reaches, of a hub no farther. Where landmarks
+are far away in general, as in a wide mesh of short links, a longer way to one is a small part of a path, so up to twice as far
+is near too: in a plane a fourth as many do.
 Nothing here happens in a network that nobody's table is too small for.
 """
 
@@ -26,6 +29,13 @@ from mycelium.wire.home_record import NOWHERE, NUMBER_LIMIT, HomeRecord
 Publish = Callable[[int, int, bytes, bytes], HomeRecord]
 
 WANTED: Final = 2  # landmarks near a node, below which it stands up
+WANTED_BY_HUB: Final = 4  # the same of a hub: by more hubs paths are shorter, while other landmarks help little
+HUB_LINKS: Final = 32  # of a hub; where all nodes have so many, some more landmarks stand than are needed
+# Share of the scope's reach. Nodes around one hub have the same others in scope: a landmark farther than these is in nobody's,
+# and without this share one after the other would stand up for that.
+BEYOND: Final = 1.1
+WIDE: Final = 3  # a landmark is also near within the median metric to all landmarks, divided by this,
+REACHES: Final = 2  # but at most so many times the scope's reach: more is not gained by claims that many are far away
 TOO_MANY: Final = 6  # landmarks near a landmark that come before it, above which it stands down
 MANY_LINKS: Final = 16  # a node with so many stands up after `landmark_wait_s`
 HOMES: Final = 2  # of one node
@@ -201,7 +211,7 @@ class Landmarks:
         is_free = self._parameters.standing is Standing.AUTO and not self._parameters.is_leaf
         if self.is_landmark or not (is_free and self._scope.is_cutting and self._table.by_address):
             return False
-        return sum(row.near for row in self._scope.landmarks.values()) < WANTED
+        return len(self._near()) < wanted(len(self._table.by_address))
 
     def _is_surplus(self) -> bool:
         if not self.is_landmark or self._parameters.standing is Standing.YES:
@@ -209,13 +219,32 @@ class Landmarks:
         own = self._table.own
         if not self._scope.is_cutting:
             return True
-        return sum(row.near and row.node < own.node for row in self._scope.landmarks.values()) > TOO_MANY
+        return sum(node < own.node for node in self._near()) > TOO_MANY
+
+    def _near(self) -> list[bytes]:
+        """Returns the landmarks that are near."""
+        landmarks = sorted(self.reached())
+        if not landmarks:
+            return []
+        median, _ = landmarks[len(landmarks) // 2]
+        most = near_metric(len(self._table.by_address), self._scope.reach, median)
+        return [node for metric, node in landmarks if metric <= most]
 
     def _stand(self, flag: int, *, now: float) -> None:
         self._since = now
         self._origin.flags = flag
         self._origin.want_newer(now=now)
         self._review_at = now
+
+
+def wanted(links: int) -> int:
+    """Returns how many landmarks must be near a node with so many links, lest it stands up."""
+    return WANTED_BY_HUB if links >= HUB_LINKS else WANTED
+
+
+def near_metric(links: int, reach: float, median: float) -> float:
+    """Returns up to which metric landmarks are near, by the reach of the scope and the median metric to all landmarks."""
+    return max(reach if links >= HUB_LINKS else reach * BEYOND, min(median / WIDE, reach * REACHES))
 
 
 def _nearest(metrics: dict[bytes, int], present: tuple[bytes, ...]) -> Iterator[bytes]:

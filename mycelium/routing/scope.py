@@ -80,6 +80,11 @@ class Scope:
         self.pins = Pins()
 
     @property
+    def reach(self) -> int:
+        """The metric of the last of the nearest."""
+        return self._cutoff[0]
+
+    @property
     def is_filtering(self) -> bool:
         """Whether any row may be kept from neighbours."""
         return self.is_cutting or self.is_leaf

@@ -1,11 +1,13 @@
 """What small tables cost in a network of any size, by formulas, without nodes: rows, stretch, lookups.
 
-Landmarks stand where fewer than two are among the nearest of a node, hubs first; each node's homes are the nearest landmarks,
+Landmarks stand where too few are near a node, hubs first; each node's homes are the nearest landmarks,
 and nodes on the way there keep a pin. Stretch is that of the paths of some pairs, walked as packets walk them: towards the home
 of the destination, until a node has the destination in scope.
 """
 
+from collections.abc import Iterator
 from itertools import islice
+from math import inf
 from random import Random
 from typing import Final
 
@@ -13,7 +15,7 @@ import numpy as np
 from msgspec import Struct
 
 from mycelium.limits import VICINITY_NODES
-from mycelium.routing.landmarks import HOMES, WANTED
+from mycelium.routing.landmarks import HOMES, near_metric, wanted
 from mycelium.routing.metric import COST_UNIT_S
 from mycelium.wire.meeting import VICINITY_ENTRY
 
@@ -28,6 +30,7 @@ ALL_ASKED: Final = 100_000  # nodes of a network in which each one is asked whet
 FIRST_ASKED: Final = 4_000  # nodes with most links, of a larger one, of which each is asked
 WALKED: Final = 4_000  # nodes whose ways home are walked
 ASKED: Final = 800  # nodes that are asked of each further block of nodes
+FAR: Final = 15  # nodes whose metrics stand for those of all landmarks
 BLOCK: Final = 4  # a block has one for so many nodes before it: those of one block do not see each other
 
 
@@ -69,6 +72,9 @@ class Model:
         Of a network of very many nodes some are asked, and what they say holds for others of about as many links.
         """
         degrees, dice = self._map.degrees.tolist(), self._dice
+        self._medians = np.median(
+            self._map.distances(dice.sample(range(self._map.size), min(FAR, self._map.size))), axis=0
+        )
         order = sorted(range(self._map.size), key=lambda node: dice.uniform(0.5, 1.5) / degrees[node])  # as they wait
         standing: set[int] = set()
         first, size = 0, FIRST_ASKED if len(order) > ALL_ASKED else len(order)
@@ -83,11 +89,22 @@ class Model:
         return standing
 
     def _stands_up(self, node: int, standing: set[int]) -> bool:
-        near = (other for other, _, _ in islice(self._map.outward(node), self._scope) if other in standing)
-        if len(list(islice(near, WANTED))) == WANTED:
+        enough = wanted(int(self._map.degrees[node]))
+        near = (other for other in self._near(node) if other in standing)
+        if len(list(islice(near, enough))) == enough:
             return False
         standing.add(node)
         return True
+
+    def _near(self, node: int) -> Iterator[int]:
+        """Yields the nodes that are near if they are landmarks."""
+        most = inf
+        for count, (other, metric, _) in enumerate(self._map.outward(node), 1):
+            if metric > most:
+                return
+            yield other
+            if count == self._scope:
+                most = near_metric(int(self._map.degrees[node]), metric, float(self._medians[node]))
 
     def compute(self) -> Modelled:
         """Returns what the network costs."""

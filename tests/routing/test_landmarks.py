@@ -45,6 +45,39 @@ def test_a_node_with_a_full_table_and_no_landmark_near_stands_up_once_it_is_old_
     assert own_flags(lab) == LANDMARK
 
 
+def stands_up(*metrics: int, links: int = 2) -> bool:
+    """Tells whether node 0, whose scope reaches as far as 1,000, stands up where it knows landmarks of these metrics."""
+    lab = RoutingLab(SMALL)
+    lab.up(*range(1, 1 + links))
+    lab.says(1, *(update(100 + far, 990) for far in range(8)))
+    lab.says(2, *(landmark(200 + index, metric - 10) for index, metric in enumerate(metrics)))
+    lab.wait(150.0)
+    return lab.engine.is_landmark
+
+
+def test_a_landmark_is_near_that_is_hardly_farther_than_the_scope_reaches() -> None:
+    assert stands_up(1_000)
+    assert stands_up(1_000, 1_101)
+    assert not stands_up(1_000, 1_100)
+
+
+def test_a_hub_stands_up_where_fewer_than_four_landmarks_are_in_its_scope() -> None:
+    assert not stands_up(1_000, 1_000, links=31)
+    assert stands_up(1_000, 1_000, 1_000, links=32)
+    assert stands_up(1_000, 1_000, 1_000, 1_001, links=32)
+    assert not stands_up(1_000, 1_000, 1_000, 1_000, links=32)
+
+
+@pytest.mark.parametrize("links", [2, 32])
+def test_where_landmarks_are_far_away_in_general_those_up_to_twice_as_far_are_near_too(links: int) -> None:
+    wanted = 2 if links == 2 else 4
+    others = wanted + 1  # so that the median is one of these
+    assert not stands_up(*[2_000] * wanted, *[6_000] * others, links=links)
+    assert stands_up(2_001, *[2_000] * (wanted - 1), *[60_000] * others, links=links)
+    assert not stands_up(*[1_500] * wanted, *[4_500] * others, links=links)
+    assert stands_up(*[1_500] * wanted, *[4_490] * others, links=links)
+
+
 def test_a_node_whose_table_is_not_full_never_stands_up() -> None:
     lab = RoutingLab(SMALL)
     lab.up(1)
