@@ -2,7 +2,7 @@
 
 import pytest
 
-from sim.net.events import NEVER, EventHeap
+from sim.net.events import NEVER, SLOTS_PER_S, EventHeap
 
 
 def test_events_happen_in_the_order_of_time_then_of_scheduling() -> None:
@@ -14,6 +14,30 @@ def test_events_happen_in_the_order_of_time_then_of_scheduling() -> None:
     assert (seen, heap.now, heap.handled) == (["a", "b"], 1.5, 2)
     assert heap.run(3.0)
     assert (seen, heap.next_time()) == (["a", "b", "c"], NEVER)
+
+
+def test_what_is_scheduled_meanwhile_takes_its_turn_in_the_present_slot_and_in_later_ones() -> None:
+    heap, seen = EventHeap(), list[float]()
+
+    def begin() -> None:
+        for share in (2.5, 0.5, 1.5, 0.0):
+            heap.after(share / SLOTS_PER_S, seen.append, share)
+
+    heap.at(1.0, begin)
+    for share in (0.25, 1.25, 2.75):
+        heap.at(1.0 + share / SLOTS_PER_S, seen.append, share)
+    assert heap.run(2.0)
+    assert seen == [0.0, 0.25, 0.5, 1.25, 1.5, 2.5, 2.75]
+
+
+def test_an_event_can_be_scheduled_before_the_next_one_after_a_look_at_that() -> None:
+    heap, seen = EventHeap(), list[str]()
+    heap.at(5.0, seen.append, "b")
+    assert heap.next_time() == 5.0
+    heap.at(1.0, seen.append, "a")
+    assert heap.next_time() == 1.0
+    assert heap.run(9.0)
+    assert seen == ["a", "b"]
 
 
 def test_a_run_stops_after_so_many_events() -> None:

@@ -1,5 +1,7 @@
 """Links between engines: sessions, what a short break does, and when its ends notice."""
 
+from itertools import chain
+
 import pytest
 
 from mycelium.routing.engine import RoutingEngine
@@ -116,7 +118,8 @@ def test_no_timer_is_set_twice_for_one_time_and_none_is_forgotten(pair: RoutingM
     for cost in range(100, 120):  # each is told in a batch of its own, after which the next digest is what is due
         pair.reshape(0, 1, cost=cost)
         pair.run(pair.now + 0.5)
-    timers = [(when, arguments[0].index) for when, _, _, arguments in pair.heap._heap]
+    events = [*pair.heap._due, *chain.from_iterable(pair.heap._later.values())]
+    timers = [(when, arguments[0].index) for when, _, _, arguments in events]
     assert len(timers) == len(set(timers))
     for node in (0, 1):
         engine = pair.engine(node)
