@@ -184,12 +184,11 @@ class SessionProofs(KeyProofs[SessionKeypair]):
         if isinstance(item, MemberWanted):
             if self._source.members() is not None:
                 self._show_all(keypair, item, now=now)
-            self._arm()
         elif isinstance(item, CertificatePart):
             self._take_certificates(keypair, item, now=now)
-            self._arm()
         else:
             self.take(keypair, item, now=now)
+        self._arm()
 
     def _show(self, keypair: SessionKeypair, arrived: int, *, now: float) -> bool:
         keypair.shown += 1

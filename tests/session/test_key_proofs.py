@@ -26,6 +26,7 @@ from mycelium.wire.membership import CERTIFICATE_BYTES, CHAIN_BYTES
 from mycelium.wire.session_proof import CertificatePart, MemberWanted, certificate_parts, parts_of
 from mycelium.wire.train import DATA, SESSION_PROOF
 from sim.net.repeatable_crypto import RepeatablePrimitives
+from tests.channel.support import awaited_proof
 from tests.session.lab import DELAY_S, Delays, SentTrain, SessionLab
 from tests.support.examples import examples
 
@@ -920,6 +921,59 @@ def test_strangers_who_are_shown_all_that_is_left_keep_no_known_partners_apart(i
     lab.send("a", "b", b"one")
     lab.run(1)
     assert (lab.heard("b") == [b"one"]) is is_known
+
+
+def test_what_is_not_shown_is_counted_once() -> None:
+    lab = member_lab()
+    list(arrivals(lab))
+    lab.run(1)
+    lab.ends["b"].sessions._proving._budgets.known.shown = SharedBucket(
+        SharedRate(0.001, 0.5, 0.001, 0.5), keys=4, now=lab.now
+    )
+    session = lab.session("a", "b")
+    assert session.sending is not None
+    lab.ends["a"].sessions._proving.send(session, session.sending, MemberWanted(), now=lab.now)
+    lab.run(0.1)
+    assert lab.ends["b"].sessions.counters.key_proofs_over_budget == 1
+
+
+def test_a_member_that_waits_for_nothing_else_looks_soon_whether_it_is_accepted() -> None:
+    lab = member_lab()
+    members(lab, "b").known[lab.ends["a"].identity.exchange_public_key] = None
+    lab.send("a", "b", b"one")
+    lab.run(3.5 * DELAY_S)
+    [keypair] = lab.session("b", "a").keypairs
+    assert (keypair.awaited, keypair.is_settled) == (None, False)
+    assert proofs_of(lab, "b", "a").due_at <= lab.now + WANTED_AGAIN_S
+
+
+def test_only_the_last_part_of_certificates_tells_that_others_are_missing() -> None:
+    lab = member_lab()
+    lab.fate = lambda train: [] if train.source == "b" and train.kind == SESSION_PROOF else [DELAY_S]
+    lab.send("a", "b", b"one")
+    lab.run(3.5 * DELAY_S)
+    [keypair] = lab.session("a", "b").keypairs
+    awaited, proofs = keypair.awaited, proofs_of(lab, "a", "b")
+    assert awaited is not None
+    asked_at, last = awaited.asked_at, certificate_parts(CERTIFICATE_BYTES) - 1
+    proofs.take_item(keypair, CertificatePart(0, CERTIFICATE_BYTES, bytes(480)), now=lab.now)
+    assert awaited.asked_at == asked_at
+    data = bytes(CERTIFICATE_BYTES - last * 480)
+    proofs.take_item(keypair, CertificatePart(last, CERTIFICATE_BYTES, data), now=lab.now)
+    assert awaited.asked_at < asked_at
+    assert proofs.due_at == pytest.approx(lab.now + SHOWN_AGAIN_S)
+
+
+def test_a_certificate_settles_all_keys_that_wait_for_it_also_behind_others_that_do_not() -> None:
+    lab = member_lab()
+    list(arrivals(lab))
+    lab.run(SIMULTANEOUS_S)
+    lab.ends["a"].sessions.request(lab.session("a", "b"), now=lab.now)
+    lab.run(1)
+    _, old = lab.session("a", "b").keypairs
+    old.awaited = awaited_proof(until=lab.now + 1)
+    proofs_of(lab, "a", "b")._named(None, now=lab.now)
+    assert old.awaited is None
 
 
 def test_parts_that_nobody_waits_for_and_of_other_lengths_have_no_effect() -> None:
