@@ -1,13 +1,16 @@
 """What the kernel's netlink messages say of this host's interfaces and addresses, as far as links depend on it.
 
-Only read here are which interface went down and which address went away; that anything else has changed is enough to know.
+Only read here are which interface went down and which address went away; that anything else has changed is enough to know. No
+link depends on routes into the overlay, one of which this program itself replaces under load.
 """
 
 from collections.abc import Iterator
 from ipaddress import ip_address
+from socket import AF_INET6
 from typing import Final, NamedTuple
 
 from mycelium.endpoint import Lost
+from mycelium.identity import is_overlay_address
 from mycelium.packet.netlink import (
     ADDRESS,
     IFA_ADDRESS,
@@ -19,6 +22,8 @@ from mycelium.packet.netlink import (
     NLM_F_DUMP,
     NLM_F_MULTI,
     NLM_F_REQUEST,
+    ROUTE,
+    RTA_DST,
     RTM_DELADDR,
     RTM_DELLINK,
     RTM_DELROUTE,
@@ -30,6 +35,7 @@ from mycelium.packet.netlink import (
     message,
     messages,
 )
+from mycelium.tun.netlink import PREFIX_BITS
 
 LINK_LOCAL: Final = b"\xfe\x80"  # said of each interface anew: such addresses tell nothing, the interface's index does
 
@@ -41,7 +47,7 @@ class News(NamedTuple):
 
     losses: list[Lost]
     has_gained: bool  # an address, a route or a carrier: what could not be sent may leave now
-    has_changed: bool
+    has_changed: bool  # what links may depend on
 
 
 class HostNetwork:
@@ -56,14 +62,14 @@ class HostNetwork:
         losses: list[Lost] = []
         has_gained = has_changed = False
         for kind, flags, body in messages(data):
-            is_answer = bool(flags & NLM_F_MULTI)
-            has_changed |= not is_answer
-            has_gained |= not is_answer and kind in (RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE)
+            concerns_links = not (flags & NLM_F_MULTI or _leads_inside(kind, body))  # nor is an answer a change
+            has_changed |= concerns_links
+            has_gained |= concerns_links and kind in (RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE)
             if kind in (RTM_NEWLINK, RTM_DELLINK) and len(body) >= LINK.size:
                 losses += self._take_link(kind, body)
             elif kind in (RTM_NEWADDR, RTM_DELADDR) and len(body) >= ADDRESS.size:
                 losses += self._take_address(kind, body)
-            elif kind == RTM_DELROUTE:
+            elif kind == RTM_DELROUTE and concerns_links:
                 losses.append(Lost())
         return News(losses, has_gained, has_changed)
 
@@ -89,6 +95,15 @@ class HostNetwork:
         elif self.interfaces.get(address) == index:
             del self.interfaces[address]
             yield Lost(frozenset((address,)), cause=f"this host's address {ip_address(address)} was removed")
+
+
+def _leads_inside(kind: int, body: bytes) -> bool:
+    """Tells whether a message is of a route that leads nowhere but into the overlay."""
+    if kind not in (RTM_NEWROUTE, RTM_DELROUTE) or len(body) < ROUTE.size:
+        return False
+    family, bits, *_ = ROUTE.unpack_from(body)
+    destinations = (value for attribute, value in attributes(body[ROUTE.size :]) if attribute == RTA_DST)
+    return family == AF_INET6 and bits >= PREFIX_BITS and is_overlay_address(next(destinations, b""))
 
 
 def _cause(kind: int, flags: int, index: int, found: bytes) -> str:

@@ -64,11 +64,11 @@ class NetWatch:
             self._timer.cancel()
 
     def _on_readable(self) -> None:
-        has_gained = has_changed = False
+        has_gained = has_changed = has_news = False
         losses: dict[Lost, None] = {}
         try:
             while data := self._netlink.recv(65_536):
-                news = self._network.take(data)
+                news, has_news = self._network.take(data), True
                 losses.update(dict.fromkeys(news.losses))
                 has_gained |= news.has_gained
                 has_changed |= news.has_changed
@@ -77,11 +77,11 @@ class NetWatch:
         except OSError:  # ENOBUFS: so much changed that the kernel dropped the messages
             self._netlink.send(ASK_FOR_ADDRESSES)
             losses[Lost()] = None
-            has_changed = True
+            has_changed = has_news = True
         if self._network.interfaces != self._told:
             self._told = dict(self._network.interfaces)
             self._on_addresses(self._told)
-        if has_changed:
+        if has_news:
             self._on_news()
         for loss in losses:
             self._on_loss(loss)

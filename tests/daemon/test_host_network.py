@@ -13,11 +13,13 @@ from mycelium.packet.netlink import (
     IFF_UP,
     IFLA_IFNAME,
     NLM_F_MULTI,
+    RTA_DST,
     RTM_DELADDR,
     RTM_DELLINK,
     RTM_DELROUTE,
     RTM_NEWADDR,
     RTM_NEWLINK,
+    RTM_NEWROUTE,
     attribute,
 )
 
@@ -39,6 +41,11 @@ def address(index: int, value: bytes, kind: int = RTM_NEWADDR, *, flags: int = 0
         if number == 1 or peer:
             body += struct.pack("=HH", 4 + len(content), number) + content
     return message(kind, body, flags)
+
+
+def route(destination: str, bits: int, kind: int = RTM_NEWROUTE, *, family: int = AF_INET6) -> bytes:
+    head = struct.pack("=BBBBBBBBI", family, bits, 0, 0, 254, 2, 0, 1, 0) + attribute(15, struct.pack("=I", 254))
+    return message(kind, head + (attribute(RTA_DST, inet_pton(family, destination)) if bits else b""))
 
 
 def known() -> HostNetwork:
@@ -86,6 +93,16 @@ def test_a_route_that_is_gone_names_no_path() -> None:
     assert not lost.affects(Endpoint("udp", "fe80::1", 1))
 
 
+def test_no_link_depends_on_routes_into_the_overlay() -> None:
+    network = known()
+    for kind in (RTM_NEWROUTE, RTM_DELROUTE):
+        for destination, bits in (("400::", 7), ("500::", 8), ("412:34::", 64)):
+            assert network.take(route(destination, bits, kind)) == ([], False, False)
+        for destination, bits in (("400::", 6), ("::", 0), ("600::", 7), ("2001:db8::", 32)):
+            assert network.take(route(destination, bits, kind)).has_changed
+        assert network.take(route("4.0.0.0", 8, kind, family=AF_INET)).has_changed
+
+
 def test_a_loss_carries_what_was_sent_over_it() -> None:
     lost = Lost(frozenset((V4,)), 2)
     assert lost.affects(Endpoint("udp", "192.0.2.1", 1, 0, V4))
@@ -98,5 +115,5 @@ def test_a_loss_carries_what_was_sent_over_it() -> None:
 def test_any_bytes_are_read(data: bytes) -> None:
     network = HostNetwork()
     network.take(data)
-    for kind in (RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_DELADDR):
+    for kind in (RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_DELADDR, RTM_NEWROUTE, RTM_DELROUTE):
         network.take(message(kind, data))

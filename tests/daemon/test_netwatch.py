@@ -1,18 +1,20 @@
 """Netlink messages become reports: losses and gains at once, other changes together, and none is missed for want of buffers."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
-from mycelium.daemon.host_network import ASK_FOR_ADDRESSES
-from mycelium.daemon.netwatch import NetWatch
+from mycelium.daemon.host_network import ASK_FOR_ADDRESSES, HostNetwork
+from mycelium.daemon.netwatch import GROUPS, NetWatch
 from mycelium.endpoint import Lost
-from mycelium.packet.netlink import RTM_DELADDR
-from tests.daemon.test_host_network import UP, V4, address, link
+from mycelium.packet.netlink import RTM_DELADDR, RTM_NEWROUTE, messages
+from tests.daemon.test_host_network import UP, V4, address, link, route
 from tests.lab.waiting import PATIENCE_S
+from tests.tun.test_upkeep import configured
 
 
 class Netlink:
@@ -92,6 +94,32 @@ def test_changes_in_a_row_are_told_together(watched: Watched, loop: asyncio.Abst
         watched.hear(address(7, socket.inet_pton(socket.AF_INET, f"192.0.2.{host}")))
     assert "change" not in watched.told
     run_until(loop, watched, ["news", "gain"] * 5 + ["change"])
+
+
+def test_a_route_into_the_overlay_is_news_and_no_change_of_the_network(watched: Watched) -> None:
+    watched.hear(route("400::", 7))
+    assert watched.told == ["news"]
+    assert watched.watch._timer is None
+    watched.hear(route("400::", 7), link(7, UP))
+    assert watched.told == ["news", "news", "gain"]
+    assert watched.watch._timer is not None
+
+
+@pytest.mark.netns
+def test_a_limit_of_super_packets_is_no_change_of_the_network() -> None:
+    with (
+        configured() as (upkeep, _, _),
+        socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink,
+    ):
+        netlink.bind((0, GROUPS))
+        upkeep.limit_super_packets(8_750)
+        netlink.setblocking(False)
+        told = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                told.append(netlink.recv(65_536))
+        assert {kind for data in told for kind, _, _ in messages(data)} == {RTM_NEWROUTE}
+        assert all(HostNetwork().take(data) == ([], False, False) for data in told)
 
 
 def test_what_the_kernel_dropped_is_asked_for_and_counts_as_a_loss_of_anything(watched: Watched) -> None:
