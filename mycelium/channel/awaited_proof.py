@@ -1,8 +1,12 @@
 """A proof of an ML-DSA key that is waited for, what has come of it, and data that came before it."""
 
+from typing import Final
+
 from mycelium.channel.parts import Parts
 from mycelium.timing import SharedBucket
 from mycelium.wire.key_proof import PROOF_BYTES, PROOF_PART_BYTES, ProofPart
+
+KEPT_OVERHEAD: Final = 256  # bytes charged for data that waits besides its own
 
 
 class AwaitedProof(Parts):
@@ -24,7 +28,7 @@ class AwaitedProof(Parts):
     def keep(self, *parts: bytes | bytearray | memoryview, now: float) -> bool:
         """Keeps a copy of data; returns False if too much waits."""
         data = bytearray().join(parts)
-        if not self._early_bytes.take(self._other, len(data), now=now):
+        if not self._early_bytes.take(self._other, len(data) + KEPT_OVERHEAD, now=now):
             return False
         self.early.append(memoryview(data))
         return True

@@ -279,7 +279,7 @@ def test_what_waits_for_a_proof_is_bounded_and_the_rest_is_counted() -> None:
     lab = LinkLab()
     lab.settle(1)
     a = lab.link("a")
-    a.proofs._early_bytes = SharedBucket(SharedRate(1, 300, 1, 300), keys=1, now=lab.now)
+    a.proofs._early_bytes = SharedBucket(SharedRate(1, 700, 1, 700), keys=1, now=lab.now)
     unproved = lab.ends["a"].counters.frames_unproved
     lab.act(a.proofs.want, fingerprint("b"))
     lab.send("b", bytes(100))
