@@ -81,6 +81,7 @@ class Resumption:
     def rename(self, neighbour: bytes, name: bytes) -> None:
         """Gives what concerns a neighbour that is up another name."""
         if neighbour in self._kept:
+            self._drop(name)
             self._kept[name] = self._kept.pop(neighbour)
 
     def next_deadline(self) -> float:

@@ -252,6 +252,16 @@ def test_a_neighbour_that_is_renamed_is_told_the_same() -> None:
     assert isinstance(lab.flush()[7][0], Resumed)
 
 
+def test_a_neighbour_that_is_renamed_takes_the_place_of_what_was_kept_under_that_name() -> None:
+    lab = settled(*MANY)
+    lab.down(1)
+    lab.wait(1)
+    back(lab, 2)
+    lab.engine.rename_neighbour(address(2), address(1))
+    resumption = lab.engine._adjacencies._resumption
+    assert resumption._routes == sum(kept.routes for kept in resumption._kept.values())
+
+
 def test_a_start_while_nothing_was_said_offers_the_same_again() -> None:
     lab = settled()
     first = back(lab, 1)[1][0]
