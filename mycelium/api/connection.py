@@ -51,7 +51,8 @@ class ApiConnection(asyncio.StreamReaderProtocol):
         return super().eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Does the same where the connection was reset."""
+        """Does the same after a reset. The connection has counted until now: what its caller does not read keeps it open."""
+        self._connections.remove(self)
         self._left()
         super().connection_lost(exc)
 
@@ -73,7 +74,6 @@ class ApiConnection(asyncio.StreamReaderProtocol):
         except (TimeoutError, OSError):
             return  # it was idle for too long, or the caller has gone
         finally:
-            self._connections.remove(self)
             self._writer.close()
 
     async def _answer_next(self) -> bool:

@@ -95,7 +95,9 @@ class ApiServer:
         while self.connections:
             is_over = asyncio.get_running_loop().time() >= end
             for connection in self.connections:
-                if is_over or not connection.is_answering:
+                if is_over:
+                    connection.abort()
+                elif not connection.is_answering:
                     connection.close()
             await asyncio.sleep(_TURN_S)
         await _turns()

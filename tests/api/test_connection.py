@@ -215,3 +215,22 @@ def test_a_caller_that_goes_while_it_is_answered_leaves_nothing(
 
     asyncio.run(run())
     assert caplog.messages == []
+
+
+def test_who_reads_no_answer_counts_until_it_has_gone_and_holds_up_no_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "IDLE_SECONDS", 0.05)
+
+    async def run() -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            async with serving(FakeNode(), unix(tmp_path)) as server:
+                reader, writer = await asyncio.open_unix_connection(server.address.path, limit=1)
+                writer.write(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 32)
+                await reader.readexactly(1)
+                await asyncio.gather(*(one.serving for one in server.connections))
+                assert len(server.connections) == 1
+            assert not server.connections
+            writer.close()
+
+    asyncio.run(run())
