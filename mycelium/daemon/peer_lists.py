@@ -48,7 +48,7 @@ class PeerLists:
         changes = self._peers.replace([one for one in sources if isinstance(one, PeerUrl)])
         for url in [url for url in self.by_url if url not in lists]:
             self.by_url.pop(url).following.cancel()
-            self._peers.replace_listed(str(url), [])
+            self._peers.replace_listed(url, [])
         for url in lists:
             if url not in self.by_url:
                 self.by_url[url] = FollowedList(url, self._spawn(self._keep_reading(url)))
@@ -67,6 +67,6 @@ class PeerLists:
                 await asyncio.sleep(retries.next())
             else:
                 self.by_url[url].trouble = None
-                self._peers.replace_listed(str(url), found)
+                self._peers.replace_listed(url, found)
                 retries.reset()
                 await asyncio.sleep(REFRESH_S)

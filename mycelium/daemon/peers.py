@@ -11,6 +11,7 @@ from mycelium.endpoint import Endpoint
 from mycelium.errors import LocalError, ResolveError
 from mycelium.limits import LOOK_UPS
 from mycelium.node.node import Node
+from mycelium.peer_list_url import PeerListUrl
 from mycelium.peer_url import PeerUrl
 
 log = logging.getLogger("mycelium")
@@ -40,7 +41,7 @@ class Peers:
         self._proxied = proxied
         self._urls: dict[str, PeerUrl] = {}  # all of them
         self._configured: set[str] = set()
-        self._listed: dict[str, set[str]] = {}  # peers of each list that brought some
+        self._listed: dict[PeerListUrl, set[str]] = {}  # peers of each list that brought some
         self._added: set[str] = set()  # peers added by hand: they stay, whatever the configuration says
         self._removed: set[str] = set()  # peers removed by hand, although the configuration or a list has them
         self._resolving: set[str] = set()
@@ -69,7 +70,7 @@ class Peers:
         counts = (begun, "added"), (ended, "removed"), (len(self._removed), "left out as removed by hand")
         return [f"{count} peer{'s' * (count > 1)} {what}" for count, what in counts if count]
 
-    def replace_listed(self, source: str, listed: Iterable[PeerUrl]) -> None:
+    def replace_listed(self, source: PeerListUrl, listed: Iterable[PeerUrl]) -> None:
         """Takes the peers that a list has now, in place of those that it brought before."""
         urls = {str(url): url for url in listed}
         self._listed.pop(source, None)
@@ -85,8 +86,8 @@ class Peers:
         return _count(self._end, gone), _count(self._begin, new)
 
     def list_of(self, name: str) -> str | None:
-        """Returns the list that brought a peer, if one did."""
-        return next((source for source, names in self._listed.items() if name in names), None)
+        """Returns the list that brought a peer, if one did, as people are shown it."""
+        return next((str(source) for source, names in self._listed.items() if name in names), None)
 
     def _is_wanted(self, name: str) -> bool:
         return name in self._configured or name in self._added or self.list_of(name) is not None

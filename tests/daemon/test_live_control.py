@@ -74,7 +74,7 @@ def test_peers_of_a_list_say_so_and_a_list_that_cannot_be_read_says_why(loop: as
     control = control_of(ready_pair(), "a", loop)
     url = PeerListUrl.parse("dns://mesh.example")
     control._lists.follow([PeerUrl.parse("udp://one:9651"), url])
-    control._peers.replace_listed(str(url), [PeerUrl.parse("udp://other:9651")])
+    control._peers.replace_listed(url, [PeerUrl.parse("udp://other:9651")])
     control._lists.by_url[url].trouble = "no name server answers"
     by_url = {peer.url: peer for peer in control.peers()}
     assert by_url["udp://one:9651"].brought_by is None
@@ -86,7 +86,7 @@ def test_the_login_of_a_list_is_not_told(loop: asyncio.AbstractEventLoop) -> Non
     control = control_of(ready_pair(), "a", loop)
     url = PeerListUrl.parse("https://ann:secret@mesh.example/peers")
     control._lists.follow([url])
-    control._peers.replace_listed(str(url), [PeerUrl.parse("udp://other:9651")])
+    control._peers.replace_listed(url, [PeerUrl.parse("udp://other:9651")])
     control._lists.by_url[url].trouble = "no name server answers"
     told = msgspec.json.encode(control.peers())
     assert (

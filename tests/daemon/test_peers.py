@@ -10,11 +10,13 @@ from mycelium.endpoint import Endpoint
 from mycelium.errors import LocalError
 from mycelium.node.node import Node
 from mycelium.outbox import ResolvePeer
+from mycelium.peer_list_url import PeerListUrl
 from mycelium.peer_url import PeerUrl
 from mycelium.peering import configured
 from sim.net.node_net import NodeNet
 
 ONE, OTHER, THIRD = (PeerUrl.parse(f"udp://{name}:9651") for name in ("one", "other", "third"))
+LIST = PeerListUrl.parse("https://ann:secret@mesh.example/peers")
 PIN = bytes(range(32))
 REFUSED = {Endpoint("udp", "192.0.2.66", 9651): "the route to 192.0.2.66 leads inside"}
 
@@ -85,19 +87,26 @@ def test_what_was_removed_by_hand_stays_away_until_the_configuration_names_it_an
 def test_what_was_removed_by_hand_is_remembered_only_while_the_configuration_or_a_list_has_it(
     node: Node, peers: Peers
 ) -> None:
-    peers.replace_listed("list", [ONE, OTHER])
+    peers.replace_listed(LIST, [ONE, OTHER])
     peers.remove(ONE)
-    peers.replace_listed("list", [ONE, THIRD])
+    peers.replace_listed(LIST, [ONE, THIRD])
     assert list(node.peers.by_url) == [str(THIRD)]
-    peers.replace_listed("list", [THIRD])
-    peers.replace_listed("list", [ONE, THIRD])
+    peers.replace_listed(LIST, [THIRD])
+    peers.replace_listed(LIST, [ONE, THIRD])
     assert list(node.peers.by_url) == [str(THIRD), str(ONE)]
     peers.remove(ONE)
     peers.replace([ONE])
-    peers.replace_listed("list", [])
+    peers.replace_listed(LIST, [])
     assert not node.peers.by_url
     peers.replace([])
     assert (peers._removed, peers._listed) == (set(), {})
+
+
+def test_lists_that_differ_in_their_logins_alone_are_two(node: Node, peers: Peers) -> None:
+    peers.replace_listed(LIST, [ONE])
+    peers.replace_listed(PeerListUrl.parse("https://bob:secret@mesh.example/peers"), [OTHER])
+    assert list(node.peers.by_url) == [str(ONE), str(OTHER)]
+    assert peers.list_of(str(ONE)) == "https://***@mesh.example/peers"
 
 
 def test_what_was_removed_and_added_by_hand_is_there_again(node: Node, peers: Peers) -> None:
