@@ -254,6 +254,7 @@ class Frames:
     def _request_repair(self, keypair: LinkKeypair, released: list[memoryview], *, now: float) -> None:
         if keypair.gaps.due_at <= now:
             path = self.paths.active
+            keypair.gaps.least_answer_s = path.rtt.minimum(now=now)
             room = path.mtu.least - HEAD_BYTES - TAG_BYTES  # long requests would not arrive where long frames do not
             plain = self.repair.request(keypair, srtt=path.repair_rtt(now=now), room=room, released=released, now=now)
             if plain is not None:

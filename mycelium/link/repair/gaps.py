@@ -88,6 +88,7 @@ class Gaps:
         "due_at",
         "held_bytes",
         "is_clean",
+        "least_answer_s",
         "newest",
     )
 
@@ -97,6 +98,7 @@ class Gaps:
         self.due_at = inf  # when `take_due` must be called
         self.held_bytes = 0
         self.counters = counters
+        self.least_answer_s = 0.0  # the shortest round trip: what comes sooner after a request was only late
         self._answer_s = 0.0  # how long an answer takes, smoothed: the round trip may be an old one; 0: unknown
         self._budget = budget
         self._missing: dict[int, Gap] = {}
@@ -125,8 +127,7 @@ class Gaps:
         gap = self._missing.pop(counter, None)
         if gap is not None and gap.asks:
             self.counters.frames_repaired += 1
-            weight = 1.0 if not self._answer_s else FIRST_WEIGHT if gap.asks == 1 else LATER_WEIGHT
-            self._answer_s += (now - gap.asked_at - self._answer_s) * weight
+            self._learn(now - gap.asked_at, gap.asks)
         if counter >= self._tail:
             self._tail_due = inf
         self._update_clean()
@@ -224,6 +225,11 @@ class Gaps:
         self.due_at = min(self.due_at, max(gap.ask_at, self._may_ask_at))
         self.is_clean = False
         self._lossy_until = now + LOSSY_FOR_S
+
+    def _learn(self, answer_s: float, asks: int) -> None:
+        if answer_s >= self.least_answer_s:
+            weight = 1.0 if not self._answer_s else FIRST_WEIGHT if asks == 1 else LATER_WEIGHT
+            self._answer_s += (answer_s - self._answer_s) * weight
 
     def _give_up(self, counter: int, released: list[memoryview]) -> None:
         del self._missing[counter]

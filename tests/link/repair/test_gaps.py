@@ -27,6 +27,7 @@ from tests.link.repair.support import frame_of
 
 SHORT = 0.000_5  # RTT in seconds
 MEDIUM = 0.004
+LONG = 0.020
 ROOMY = 1 << 30
 
 
@@ -252,6 +253,19 @@ def test_a_request_that_was_lost_hardly_changes_how_long_an_answer_seems_to_take
     receiver.opens(6)
     receiver.asks(reordering_s(MEDIUM))
     assert ask_again_after_s(0.004) < receiver.gaps.due_at - receiver.now < ask_again_after_s(0.004_3)
+
+
+def test_a_frame_that_comes_sooner_after_a_request_than_an_answer_can_tells_nothing_of_answers() -> None:
+    receiver = Receiver(LONG)
+    receiver.gaps.least_answer_s = LONG
+    for counter in range(2, 42, 2):
+        receiver.opens(counter)
+        assert receiver.asks(reordering_s(LONG)) == [(counter - 1, 0, WHOLE_FRAME)]
+        receiver.now += 0.9 * LONG if counter % 4 else LONG
+        receiver.opens(counter - 1)
+    receiver.opens(42)
+    receiver.asks(reordering_s(LONG))
+    assert receiver.gaps.due_at - receiver.now == pytest.approx(ask_again_after_s(LONG))
 
 
 def test_a_frame_that_was_only_late_is_not_counted_as_repaired() -> None:

@@ -463,6 +463,12 @@ def test_what_is_missing_is_asked_for_as_soon_as_a_later_frame_tells_and_in_data
     assert size - REPAIR_RANGE.size < len(request) <= size, "as much as fits"
 
 
+def test_the_path_tells_how_soon_an_answer_can_come() -> None:
+    delay = 0.004
+    gaps = link_of(warmed_up(delay=delay), "b", "a").keypairs.sending.gaps
+    assert gaps.least_answer_s == pytest.approx(2 * delay, rel=0.2)
+
+
 def test_a_request_is_as_long_as_its_room_allows(lab: LinkLab) -> None:
     lab.link("b").paths.active.mtu.size = DATAGRAM_FLOOR
     lab.cut("a", "b")
