@@ -311,6 +311,25 @@ def test_a_stream_whose_reader_left_before_it_began_does_not_begin(tmp_path: Pat
     asyncio.run(run())
 
 
+def test_who_sends_nothing_more_after_a_stream_that_has_ended_is_answered_too(tmp_path: Path) -> None:
+    class Brief(FakeNode):
+        async def _captured(self) -> AsyncGenerator[bytes, None]:
+            yield b"all"
+
+    async def run() -> None:
+        node = Brief()
+        async with serving(node, unix(tmp_path)) as server, asyncio.timeout(PATIENCE_S):
+            reader, writer = await asyncio.open_unix_connection(server.address.path)
+            waits = b"GET /api/v1/admin/events?wait=0.05 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            writer.write(GET.replace(b"stream", b"admin/capture") + waits)
+            await node.watched.wait()
+            writer.write_eof()
+            assert (await reader.read()).count(b"200 OK") == 2
+            writer.close()
+
+    asyncio.run(run())
+
+
 def test_who_sends_nothing_more_is_answered_all_the_same(tmp_path: Path) -> None:
     async def run() -> None:
         async with serving(FakeNode(), unix(tmp_path)) as server, asyncio.timeout(PATIENCE_S):
