@@ -60,6 +60,7 @@ EXCUSED: Final = {
     "ping hub.corp.myc": QUICK_START,
     "mycelium invite --at hub.example.org": "tests/cli/test_invite.py types it at its place",
     "mycelium join 'mycelium:join?v=1&p=hub.example.org:9651%23…&t=…'": "tests/netns/test_joining.py has a member that answers",
+    "mycelium generate-keys": "the daemon that is asked has made keys already; tests/cli/test_keys.py makes some",
     "mycelium network create corp.root": "tests/netns/test_members.py makes a network",
     "mycelium network admit corp.root corp.member --may-invite": "tests/netns/test_members.py does",
     "mycelium network members corp.root": "tests/cli/test_network.py does",
