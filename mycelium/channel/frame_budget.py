@@ -4,8 +4,8 @@ The receiver reports how many frames it has opened and the newest counter among 
 frames. Links use this for frames, sessions for trains.
 
 A receiver may also report that frames take too long to arrive, and the rate of the path: then none is longer than
-`longest_frame` of that. Twice as long ones are tried again every RELAX_EVERY_S while there is traffic, so that a path that
-becomes quicker is used.
+`longest_frame` of that. While there is traffic, twice as long ones are tried RELAX_AFTER_S later, and the longest after as much
+again without a report, so that a path that becomes quicker is used soon.
 """
 
 import math
@@ -25,7 +25,7 @@ OCCUPANCY_S: Final = 0.002  # the longest that a frame is to occupy a slow path
 # the longer, the longer they are. Shorter ones cost more than they bring.
 SHORT_S: Final = 0.0007
 SHORT_BYTES: Final = 6_000  # about four full packets, of whose datagrams 6 % are headers; 9 % with two packets
-RELAX_EVERY_S: Final = 2.0
+RELAX_AFTER_S: Final = 1.0
 RELAX_DATAGRAMS: Final = 64  # sent since the last change: without traffic nothing is tried
 
 REPORT_AFTER_S: Final = 0.010  # delay of a report after a gap, which a late frame may fill
@@ -61,6 +61,7 @@ class FrameBudget(FrameSize):
 
     __slots__ = (
         "_counted_datagrams",
+        "_is_tried",
         "_most",
         "_newest",
         "_opened",
@@ -86,6 +87,7 @@ class FrameBudget(FrameSize):
         self.sent_datagrams = 0
         self.expendable = 0  # frames without data that the neighbour missed: their loss does not count
         self._most = ceiling  # of the ceiling, which is lower where the path is slow
+        self._is_tried = False  # whether longer frames than the last report of a slow path allows are in use
         self._relaxed_at = now
         self._relaxed_datagrams = 0
         self._starts_at: float | None = None  # when reports count again, after an outage
@@ -148,13 +150,15 @@ class FrameBudget(FrameSize):
     def slow(self, rate: float, *, now: float) -> None:
         """Takes a report of frames that take too long: the path carries `rate` bytes a second."""
         self.set_ceiling(min(max(int(longest_frame(rate)), self.floor), self._most))
+        self._is_tried = False
         self._relaxed_at, self._relaxed_datagrams = now, self.sent_datagrams
 
     def relax(self, *, now: float) -> None:
         """Has longer frames tried again; to be called every second or so."""
         is_used = self.sent_datagrams - self._relaxed_datagrams >= RELAX_DATAGRAMS
-        if self.ceiling < self._most and is_used and now >= self._relaxed_at + RELAX_EVERY_S:
-            self.set_ceiling(min(self.ceiling * 2, self._most))
+        if self.ceiling < self._most and is_used and now >= self._relaxed_at + RELAX_AFTER_S:
+            self.set_ceiling(self._most if self._is_tried else min(self.ceiling * 2, self._most))
+            self._is_tried = True
             self._relaxed_at, self._relaxed_datagrams = now, self.sent_datagrams
 
     def _smooth(self, frames: int, lost: float, datagrams_per_frame: float, *, now: float) -> None:

@@ -9,6 +9,7 @@ A trial that failed is repeated after FIRST_WAIT_S, then after twice as long eac
 size may outlast its cause.
 """
 
+from math import inf
 from typing import Final
 
 from mycelium.limits import GSO_BYTES
@@ -26,6 +27,7 @@ FEW_FRAMES: Final = 32  # that are enough where none is lost
 EXPECTED_LOST: Final = 16  # frames that a trial of shorter ones would lose if it did not help
 
 STEP: Final = 4  # factor between two sizes: from GROW_BELOW it leads about to SHRINK_ABOVE
+CALM_S: Final = 0.5  # without a loss, after which one report ends a trial and begins the next: reports are rare then
 FIRST_WAIT_S: Final = 0.1  # about two reports
 LONGEST_WAIT_S: Final = 2.0
 
@@ -53,7 +55,18 @@ class _Patience:
 class FrameSize:
     """The largest size of a frame, in bytes: from `floor`, what fits one datagram, to `ceiling`."""
 
-    __slots__ = ("_before", "_frames", "_longer", "_lost", "_rate_before", "_shorter", "ceiling", "floor", "limit")
+    __slots__ = (
+        "_before",
+        "_frames",
+        "_longer",
+        "_lost",
+        "_lost_at",
+        "_rate_before",
+        "_shorter",
+        "ceiling",
+        "floor",
+        "limit",
+    )
 
     def __init__(self, *, floor: int, ceiling: int) -> None:
         self.floor = floor
@@ -61,6 +74,7 @@ class FrameSize:
         self.limit = ceiling
         self._before = 0  # the size that a trial would go back to; 0: there is no trial
         self._rate_before = 0.0  # share of frames lost then
+        self._lost_at = -inf  # when a loss was reported last
         self._longer = _Patience()
         self._shorter = _Patience()
         self.restart()
@@ -86,6 +100,8 @@ class FrameSize:
         """Takes a report on frames of the present size; `lost` is negative where some that were reported lost came late."""
         self._frames += frames
         self._lost = max(self._lost + lost, 0)
+        if lost > 0:
+            self._lost_at = now
         rate = self._lost / self._frames
         if self._before > self.limit:
             self._judge_shorter(rate, now=now)
@@ -100,9 +116,8 @@ class FrameSize:
         if rate > SHRINK_ABOVE and now >= self._shorter.due_at and self.limit > self.floor:
             shorter = min(self.limit, GSO_BYTES) // STEP  # no frame in use is much longer than a super-packet
             self._try(self.floor if rate > HEAVY else max(shorter, self.floor), rate)
-        elif now >= self._longer.due_at and self.limit < self.ceiling:
-            longer = self.limit * STEP
-            self._try(min(longer, self.ceiling) if longer < GSO_BYTES else self.ceiling, rate)
+        elif now >= self._longer.due_at:
+            self._try_longer(rate)
         self.restart()
 
     def _judge_shorter(self, rate: float, *, now: float) -> None:
@@ -119,9 +134,17 @@ class FrameSize:
         if rate > max(self._halfway, SHRINK_ABOVE):
             self.limit = self._before
             self._longer.failed(now=now)
-        else:
-            self._longer.reset()
+            self._end()
+            return
+        self._longer.reset()
         self._end()
+        if now >= self._lost_at + CALM_S:
+            self._try_longer(rate)
+
+    def _try_longer(self, rate: float) -> None:
+        if self.limit < self.ceiling:
+            longer = self.limit * STEP
+            self._try(min(longer, self.ceiling) if longer < GSO_BYTES else self.ceiling, rate)
 
     def _try(self, size: int, rate: float) -> None:
         self._before, self._rate_before = self.limit, rate

@@ -13,8 +13,8 @@ from mycelium.channel.frame_budget import (
     CALM_EVERY_S,
     CALM_FOR_S,
     OCCUPANCY_S,
+    RELAX_AFTER_S,
     RELAX_DATAGRAMS,
-    RELAX_EVERY_S,
     REPORT_AFTER_S,
     REPORT_EVERY_S,
     SHORT_BYTES,
@@ -335,13 +335,24 @@ def test_longer_frames_are_tried_while_there_is_traffic_only() -> None:
         budget.relax(now=float(second))
     assert budget.limit == 2_500
     limits = []
-    for second in range(60, 60 + 8 * int(RELAX_EVERY_S)):
+    for now in (60.0, 60.0 + 0.9 * RELAX_AFTER_S, 60.0 + RELAX_AFTER_S):
         budget.sent_datagrams += RELAX_DATAGRAMS
-        budget.relax(now=float(second))
+        budget.relax(now=now)
         limits.append(budget.limit)
-    assert limits[0] == 5_000
-    assert limits[-1] == FRAME_PLAINTEXT
-    assert all(after in (before, 2 * before, FRAME_PLAINTEXT) for before, after in pairwise(limits))
+    assert limits == [5_000, 5_000, FRAME_PLAINTEXT]
+
+
+def test_a_report_ends_a_trial_of_longer_frames_and_the_next_one_begins_anew() -> None:
+    budget = FrameBudget(floor=FLOOR, now=0.0)
+    budget.slow(1_250_000.0, now=0.0)
+    limits = []
+    for now in (1.0, 3.0):
+        budget.sent_datagrams += RELAX_DATAGRAMS
+        budget.relax(now=now * RELAX_AFTER_S)
+        limits.append(budget.limit)
+        budget.slow(1_250_000.0, now=(now + 0.5) * RELAX_AFTER_S)
+        limits.append(budget.limit)
+    assert limits == [5_000, 2_500, 5_000, 2_500]
 
 
 def test_frames_that_loss_keeps_short_stay_short_on_a_path_that_becomes_quicker() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mycelium.channel.frame_size import (
+    CALM_S,
     FEW_FRAMES,
     FIRST_WAIT_S,
     LONGEST_WAIT_S,
@@ -116,3 +117,19 @@ def test_the_size_stays_within_its_bounds(reports: list[tuple[int, float, float]
         now += pause
         size.judge(frames, int(frames * share), now=now)
         assert FLOOR <= size.limit <= CEILING
+
+
+@pytest.mark.parametrize(
+    ("begin", "seen"),
+    [(2 * CALM_S, [4 * FLOOR, 16 * FLOOR, CEILING]), (0.2 * CALM_S, [4 * FLOOR, 4 * FLOOR, 16 * FLOOR])],
+)
+def test_once_nothing_was_lost_for_a_while_each_report_makes_frames_longer(begin: float, seen: list[int]) -> None:
+    size = fresh()
+    size.judge(10, 5, now=0.0)
+    size.judge(32, 0, now=0.1 * CALM_S)
+    assert size.limit == FLOOR
+    limits = []
+    for number in range(3):
+        size.judge(FEW_FRAMES, 0, now=begin * (1 + number / 2))
+        limits.append(size.limit)
+    assert limits == seen

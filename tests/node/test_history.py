@@ -98,6 +98,15 @@ def check(pair: Pair, source: str, loss: float) -> None:
     assert found.datagrams_per_frame > 0.7 * fresh.datagrams_per_frame
 
 
+def test_a_link_that_was_slow_is_soon_as_quick_as_before() -> None:
+    pair = Pair()
+    for seconds in (3.0, 0.2):
+        pair.spoil(bytes_per_s=1e6)
+        pair.bulk("a", seconds)
+        pair.spoil(bytes_per_s=0.0)
+    check(pair, "a", 0.01)
+
+
 sources = st.sampled_from("ab")
 seconds = st.sampled_from((0.2, 1.0, 3.0))
 
