@@ -67,6 +67,10 @@ class Identity:
         """Returns the 64-byte Ed25519 signature of `message`."""
         return self._sign(message)
 
+    def verify(self, signing_public_key: bytes, message: bytes, signature: bytes) -> bool:
+        """Tells whether a signature of another identity of this kind is valid: simulations have some that compute none."""
+        return verify_signature(signing_public_key, message, signature)
+
     @property
     def proof_seed(self) -> bytes | None:
         """The seed of its ML-DSA key; None where the X25519 secret came first.

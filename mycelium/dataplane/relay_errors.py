@@ -9,7 +9,7 @@ from mycelium.dataplane.echoes import Echoes
 from mycelium.dataplane.local_errors import LocalErrors
 from mycelium.dataplane.unsealed import NOT_SEEN
 from mycelium.errors import IdentityError
-from mycelium.identity import SIGNATURE_BYTES, Identity, address_of_signing_key, verify_signature
+from mycelium.identity import SIGNATURE_BYTES, Identity, address_of_signing_key
 from mycelium.limits import (
     LIES_AT_ONCE,
     LIES_PER_SECOND,
@@ -157,4 +157,4 @@ class RelayErrors:
         except IdentityError:
             return False
         signed = ERROR_LABEL + self._identity.address + body[:ERROR_SIGNED_BYTES]
-        return verify_signature(key, signed, body[-SIGNATURE_BYTES:])
+        return self._identity.verify(key, signed, body[-SIGNATURE_BYTES:])

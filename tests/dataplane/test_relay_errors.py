@@ -2,7 +2,6 @@
 
 import pytest
 
-from mycelium.dataplane import relay_errors as relay_errors_module
 from mycelium.identity import Identity, verify_signature
 from mycelium.limits import (
     LIES_AT_ONCE,
@@ -123,7 +122,7 @@ def test_a_source_checks_a_bounded_number_of_signatures_a_second(monkeypatch: py
         checked.append(signature)
         return verify_signature(key, signed, signature)
 
-    monkeypatch.setattr(relay_errors_module, "verify_signature", check)
+    monkeypatch.setattr("mycelium.identity.verify_signature", check)
     body = error_body(net, signer=stranger, source=bytes(16))  # of a train that it has seen
     for _ in range(10 * RELAY_ERRORS_PER_SECOND):
         assert receive_error(net, stranger.address, body) == []

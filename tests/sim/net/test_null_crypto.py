@@ -76,3 +76,11 @@ def test_a_null_signature_is_its_signers_only() -> None:
     assert is_null_signed(Announcement(ALICE.signing_public_key, 7, bytes(8), signature=signature))
     assert not is_null_signed(Announcement(ALICE.signing_public_key, 8, bytes(8), signature=signature))
     assert not is_null_signed(Announcement(BOB.signing_public_key, 7, bytes(8), signature=signature))
+
+
+def test_identities_verify_what_others_of_their_kind_have_signed() -> None:
+    signature = ALICE.sign(b"message")
+    assert BOB.verify(ALICE.signing_public_key, b"message", signature)
+    assert not BOB.verify(BOB.signing_public_key, b"message", signature)
+    assert not BOB.verify(ALICE.signing_public_key, b"another", signature)
+    assert not Identity(bytes(32)).verify(ALICE.signing_public_key, b"message", signature)
