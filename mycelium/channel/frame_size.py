@@ -116,8 +116,8 @@ class FrameSize:
         if rate > SHRINK_ABOVE and now >= self._shorter.due_at and self.limit > self.floor:
             shorter = min(self.limit, GSO_BYTES) // STEP  # no frame in use is much longer than a super-packet
             self._try(self.floor if rate > HEAVY else max(shorter, self.floor), rate)
-        elif now >= self._longer.due_at:
-            self._try_longer(rate)
+        else:
+            self._try_longer(rate, now=now)
         self.restart()
 
     def _judge_shorter(self, rate: float, *, now: float) -> None:
@@ -134,15 +134,14 @@ class FrameSize:
         if rate > max(self._halfway, SHRINK_ABOVE):
             self.limit = self._before
             self._longer.failed(now=now)
-            self._end()
-            return
-        self._longer.reset()
+        else:
+            self._longer.reset()
         self._end()
         if now >= self._lost_at + CALM_S:
-            self._try_longer(rate)
+            self._try_longer(rate, now=now)
 
-    def _try_longer(self, rate: float) -> None:
-        if self.limit < self.ceiling:
+    def _try_longer(self, rate: float, *, now: float) -> None:
+        if now >= self._longer.due_at and self.limit < self.ceiling:
             longer = self.limit * STEP
             self._try(min(longer, self.ceiling) if longer < GSO_BYTES else self.ceiling, rate)
 
