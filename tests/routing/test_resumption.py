@@ -310,6 +310,16 @@ def test_a_neighbour_that_is_back_before_its_rows_are_cleared_is_told_everything
     assert not any(isinstance(item, Resumed) for item in lab.flush().get(2, [])), "nor when they are cleared"
 
 
+def star(names: range) -> RoutingLab:
+    """Returns a node with these neighbours, each of which has told it of itself."""
+    lab = RoutingLab()
+    lab.up(*names)
+    for name in names:
+        lab.says(name, update(name, 0))
+    lab.flush()
+    return lab
+
+
 def kept_in(lab: RoutingLab) -> dict[bytes, tuple[int, int]]:
     """Returns how many routes are kept of lost neighbours: what each was told, and what it told."""
     kept = lab.engine._adjacencies._resumption._kept
@@ -320,12 +330,8 @@ def kept_in(lab: RoutingLab) -> dict[bytes, tuple[int, int]]:
 def test_so_many_routes_of_lost_neighbours_are_kept_those_of_the_last_ones(
     room: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lab = RoutingLab()
     names = range(1, 41)
-    lab.up(*names)
-    for name in names:
-        lab.says(name, update(name, 0))
-    lab.flush()
+    lab = star(names)
     assert not kept_in(lab)
     each = 2 + 40  # its own route, and this node's and those of all others, or its own besides
     monkeypatch.setattr("mycelium.routing.resumption.RESUMABLE_ROUTES", 3 * each + room)
@@ -347,12 +353,8 @@ def test_a_neighbour_whose_routes_are_more_than_that_is_kept_alone(monkeypatch: 
 
 
 def test_hundreds_that_are_lost_for_a_moment_are_resumed() -> None:
-    lab = RoutingLab()
     names = range(1, 301)
-    lab.up(*names)
-    for name in names:
-        lab.says(name, update(name, 0))
-    lab.flush()
+    lab = star(names)
     lab.wait(1)
     for name in names:
         lab.down(name)

@@ -200,7 +200,8 @@ class Gaps:
             if gap.ask_at <= now and len(ranges) < limit:
                 ranges += [(counter, start, end) for start, end in missing(counter)][: limit - len(ranges)]
                 gap.asks += 1
-                gap.asked_at = gap.asked_at if gap.asks > 1 else now
+                if gap.asks == 1:
+                    gap.asked_at = now
                 gap.ask_at = now + ask_again_after_s(answer_s) if gap.asks < ASKS else inf
             due_at = min(due_at, gap.ask_at, gap.gives_up_at)
         if ranges:
