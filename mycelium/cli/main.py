@@ -15,6 +15,7 @@ from mycelium.cli.completion import completion
 from mycelium.cli.config import config
 from mycelium.cli.diagnosis import explain, links, ping, sessions, trace
 from mycelium.cli.doctor import doctor
+from mycelium.cli.exit_status import FAILURE, USAGE, status_of
 from mycelium.cli.foreign_commands import proxy, queried, stats
 from mycelium.cli.invite import invite
 from mycelium.cli.join import join
@@ -34,11 +35,8 @@ from mycelium.cli.service import service
 from mycelium.cli.speedtest import speedtest
 from mycelium.cli.standard_streams import open_missing
 from mycelium.cli.top import top
-from mycelium.errors import CallError, ConfigError, MyceliumError, NoDaemon
+from mycelium.errors import MyceliumError
 
-_FAILURE: Final = 1
-_USAGE: Final = 2  # exit status where the command line or the settings are wrong
-_NO_DAEMON: Final = 3
 _INTERRUPTED: Final = 130  # exit status by which a shell tells of SIGINT
 _READER_GONE: Final = 141  # exit status by which a shell tells of SIGPIPE
 _TRACEBACK: Final = "MYCELIUM_TRACEBACK"
@@ -137,20 +135,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ) as end:  # click exits by itself where a shell's question is answered, or the reader is gone (EPIPE)
         return _READER_GONE if end.code else 0
     except click.UsageError as error:
-        return _complain(_usage(error), _USAGE)
+        return _complain(_usage(error), USAGE)
     except click.ClickException as error:
-        return _complain(error.format_message(), _FAILURE)
+        return _complain(error.format_message(), FAILURE)
     except click.Abort:
         return _INTERRUPTED
     except MyceliumError as error:
-        return _complain(str(error), _status(error))
+        return _complain(str(error), status_of(error))
     except OSError as error:
         where = "standard output" if _drop_unwritable_output() else error.filename
-        return _complain(f"{f'{where}: ' if where else ''}{error.strerror or error}", _FAILURE)
+        return _complain(f"{f'{where}: ' if where else ''}{error.strerror or error}", FAILURE)
     except Exception as error:
         if _TRACEBACK in os.environ:
             raise
-        return _complain(f"internal error: {type(error).__name__}: {error} ({_TRACEBACK}=1 shows where)", _FAILURE)
+        return _complain(f"internal error: {type(error).__name__}: {error} ({_TRACEBACK}=1 shows where)", FAILURE)
 
 
 def _drop_unwritable_output() -> bool:
@@ -162,16 +160,6 @@ def _drop_unwritable_output() -> bool:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
         return True
     return False
-
-
-def _status(error: MyceliumError) -> int:
-    match error:
-        case ConfigError() | CallError():
-            return _USAGE
-        case NoDaemon():
-            return _NO_DAEMON
-        case _:
-            return _FAILURE
 
 
 def _usage(error: click.UsageError) -> str:

@@ -8,16 +8,15 @@ import click
 from mycelium.admin.table import Column
 from mycelium.cli import options
 from mycelium.cli.connection import connect
+from mycelium.cli.exit_status import status_of
 from mycelium.cli.output import cost_ms, duration, is_terminal, print_json, print_table, size
 from mycelium.cli.parsing import DefaultGroup
-from mycelium.errors import ApiError, CallError, NoDaemon
+from mycelium.errors import ApiError, NoDaemon
 
 if TYPE_CHECKING:
     from mycelium.admin.control import PeerInfo
     from mycelium.api.client import ApiClient
 
-_FAILURE: Final = 1  # exit statuses
-_MISTAKE: Final = 2
 _PIN_DIGITS: Final = 4  # hex digits of a pinned key that a terminal shows
 _ELLIPSIS: Final = "…"
 _JUST_NOW_S: Final = 6.0  # the path in use is probed every 2 s, a spare one every 5 s
@@ -85,7 +84,7 @@ def _for_each(urls: tuple[str, ...], call: Callable[[str], None], done: str, *, 
         except ApiError as error:
             click.echo(f"mycelium: {error}", err=True)
             failed.append({"url": url, "error": str(error)})
-            status = max(status, _MISTAKE if isinstance(error, CallError) else _FAILURE)
+            status = max(status, status_of(error))
         else:
             succeeded.append(url)
             if not as_json:
