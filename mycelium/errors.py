@@ -118,8 +118,9 @@ class RpcError(RemoteError):
 
 
 class HttpError(RemoteError):
-    """A request to the API that is answered by an error of HTTP."""
+    """A request to the API that is answered by an error of HTTP, with the headers that it needs."""
 
-    def __init__(self, status: int, reason: str = "") -> None:
+    def __init__(self, status: int, reason: str = "", headers: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(reason)
         self.status = status
+        self.headers = headers

@@ -10,9 +10,9 @@ import msgspec
 from mycelium.admin.control import NodeControl
 from mycelium.api import page
 from mycelium.api.counters import ApiCounters
-from mycelium.api.foreign_calls import foreign_answer
+from mycelium.api.foreign_calls import foreign_answer, foreign_methods
 from mycelium.api.guard import Guard
-from mycelium.api.http import Request, Response, error, text_of
+from mycelium.api.http import Request, Response, answer_to, error, not_allowed, text_of
 from mycelium.api.operations import METRICS, Operation, operations
 from mycelium.api.stream import Streams
 from mycelium.errors import ConfigError, HttpError, LocalError
@@ -48,7 +48,7 @@ class Application:
             self._refuse_strangers(request)
             return await self._call(request, await read_body())
         except HttpError as refused:
-            return error(refused.status, str(refused))
+            return answer_to(refused)
         except Exception:
             _log.exception("the API failed at %s %s", request.method, request.path)
             return error(500, "internal error; see the log of the daemon")
@@ -60,7 +60,7 @@ class Application:
     def _refuse_strangers(self, request: Request) -> None:
         refusal = self._guard.refusal(request.method, request.headers, is_public=request.path in self._public_paths)
         if refusal is not None:
-            raise HttpError(refusal.status, refusal.reason)
+            raise HttpError(refusal.status, refusal.reason, refusal.headers)
 
     async def _call(self, request: Request, body: bytes) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
@@ -74,8 +74,12 @@ class Application:
             return page.file(request.path, request.headers)
         if request.path == OPENAPI and method == "GET":
             return self._document()
-        is_known = by_method or request.path in page.FILES or request.path == OPENAPI
-        return foreign_answer(request) or error(405 if is_known else 404)
+        if (foreign := foreign_answer(request)) is not None:
+            return foreign
+        methods = [*by_method, *foreign_methods(request.path)]
+        if request.path in page.FILES or request.path == OPENAPI:
+            methods.append("GET")
+        raise not_allowed(methods) if methods else HttpError(404)
 
     def _find(self, path: str) -> tuple[dict[str, Operation], str]:
         """Returns the operations at a path by their methods, and the text at its end that is a parameter."""

@@ -12,7 +12,7 @@ from mycelium import __version__
 from mycelium.admin.api_address import SERVER
 from mycelium.api.app import Application
 from mycelium.api.connections import Connections
-from mycelium.api.http import Response, error, read_head
+from mycelium.api.http import Response, answer_to, error, read_head
 from mycelium.errors import HttpError
 from mycelium.limits import API_BODY_BYTES, API_HEAD_BYTES
 
@@ -33,7 +33,8 @@ class ApiConnection(asyncio.StreamReaderProtocol):
         self._application = application
         self._connections = connections
         self._reader = asyncio.StreamReader(API_HEAD_BYTES)
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=API_HEAD_BYTES)
+        # A head that is not whole when it fills what may be read of it is refused.
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=API_HEAD_BYTES - 1)
         super().__init__(self._reader, self._begin)
 
     def close(self) -> None:
@@ -90,13 +91,14 @@ class ApiConnection(asyncio.StreamReaderProtocol):
         except h11.RemoteProtocolError as wrong:
             response = error(wrong.error_status_hint, _what_is_wrong(wrong))
         except HttpError as refused:
-            response = error(refused.status, str(refused))
+            response = answer_to(refused)
         await self._send(response, is_bodiless=is_bodiless)
         return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
 
     async def _next_event(self) -> h11.Event:
         while (event := self._http.next_event()) is h11.NEED_DATA:
-            self._http.receive_data(await self._reader.read(API_HEAD_BYTES))
+            begun, _ = self._http.trailing_data
+            self._http.receive_data(await self._reader.read(API_HEAD_BYTES - len(begun)))
         assert isinstance(event, h11.Event)
         return event
 

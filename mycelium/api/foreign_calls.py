@@ -17,6 +17,11 @@ def foreign_answer(request: Request) -> Response | None:
         return error(501, MESSAGES)
     if (path, method) in ((_PROXY, "POST"), (f"{_PROXY}/probe", "GET")):
         return error(501, PROXIES)
-    if (path, method) in ((_PROXY, "DELETE"), (f"{_PROXY}/probe", "DELETE")):
+    if method in foreign_methods(path):
         return Response(204)  # there is no proxy that this would have to disconnect or to stop looking for
     return None
+
+
+def foreign_methods(path: str) -> tuple[str, ...]:
+    """Returns the methods of the calls at a path that are done."""
+    return ("DELETE",) if path in (_PROXY, f"{_PROXY}/probe") else ()

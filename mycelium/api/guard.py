@@ -26,6 +26,14 @@ class Refusal(Struct, frozen=True):
 
     status: int
     reason: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+_NEEDS_TOKEN: Final = Refusal(
+    401,
+    "this call needs the API token (--api-token-file)",
+    (("WWW-Authenticate", "Bearer"),),  # RFC 9110, section 15.5.2
+)
 
 
 class Guard:
@@ -48,7 +56,7 @@ class Guard:
             return None
         if self._token is not None:
             is_allowed = is_public or self._is_token(headers.get("authorization"))
-            return None if is_allowed else Refusal(401, "this call needs the API token (--api-token-file)")
+            return None if is_allowed else _NEEDS_TOKEN
         host = headers.get("host")
         if host is not None and not _is_loopback(host):
             return Refusal(403, "the Host header must name the loopback of this host")

@@ -1,6 +1,6 @@
 """What the API takes and gives of HTTP; `h11` reads and writes the bytes (RFC 9112)."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qsl, unquote
@@ -44,9 +44,21 @@ class Response(Struct, frozen=True):
         return [head, h11.Data(data=b"" if is_bodiless else self.body), *end]
 
 
-def error(status: int, reason: str = "") -> Response:
+def error(status: int, reason: str = "", headers: tuple[tuple[str, str], ...] = ()) -> Response:
     """Returns an answer that says what is wrong."""
-    return Response(status, msgspec.json.encode({"error": reason or HTTPStatus(status).phrase}))
+    return Response(status, msgspec.json.encode({"error": reason or HTTPStatus(status).phrase}), headers=headers)
+
+
+def answer_to(refused: HttpError) -> Response:
+    """Returns the answer to a request that is refused."""
+    return error(refused.status, str(refused), refused.headers)
+
+
+def not_allowed(methods: Iterable[str], reason: str = "") -> HttpError:
+    """Returns the refusal of a method where others are allowed, which it names (RFC 9110, section 15.5.6)."""
+    allowed = set(methods)
+    allowed |= {"HEAD"} if "GET" in allowed else set()
+    return HttpError(405, reason, (("Allow", ", ".join(sorted(allowed))),))
 
 
 def read_head(head: h11.Request) -> Request:

@@ -10,10 +10,10 @@ from mycelium import __version__
 from mycelium.admin.control import NodeControl, TrafficInfo
 from mycelium.api.app import Application
 from mycelium.api.foreign_calls import MESSAGES, PROXIES
-from mycelium.api.http import Request, Response
+from mycelium.api.http import Request, Response, not_allowed
 from mycelium.api.operations import overlay_address
 from mycelium.api.server import ApiServer
-from mycelium.errors import ConfigError, HttpError, LocalError, RpcError
+from mycelium.errors import ConfigError, LocalError, RpcError
 
 NO_JSON: Final = -32_700
 NO_REQUEST: Final = -32_600
@@ -129,7 +129,7 @@ class JsonRpcApplication(Application):
 
     async def _call(self, request: Request, body: bytes) -> Response:
         if request.method != "POST":
-            raise HttpError(405, "JSON-RPC takes POST")
+            raise not_allowed(["POST"], "JSON-RPC takes POST")
         told = JsonRpc(self._control).answer(body)
         return Response(200, told) if told else Response(204)
 

@@ -83,4 +83,4 @@ def _content(content_type: str, schema: Any) -> dict[str, Any]:
 
 
 def _schema(type_: type[int | float], default: int | float) -> dict[str, Any]:
-    return {"type": _TYPES[type_], "default": default}
+    return {"type": _TYPES[type_], "minimum": 0, "default": default}

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncGenerator, Callable, Mapping
+from math import inf
 from typing import Any, Final
 
 import msgspec
@@ -329,10 +330,13 @@ def _wait_s(call: ApiCall) -> float:
 
 def _number(parameter: QueryNumber, query: Mapping[str, str]) -> int | float:
     try:
-        return parameter.type(query.get(parameter.name, parameter.default))
+        number = parameter.type(query.get(parameter.name, parameter.default))
     except ValueError:
+        number = -1
+    if not 0 <= number < inf:  # which a NaN is not either
         kind = "whole number" if parameter.type is int else "number"
-        raise HttpError(400, f"{parameter.name} must be a {kind}") from None
+        raise HttpError(400, f"{parameter.name} must be a {kind}, 0 or more")
+    return number
 
 
 def overlay_address(text: str) -> str | None:

@@ -33,7 +33,7 @@ _WARNING: Final = (
 @options.client
 @options.as_json
 @click.option("--write", "-w", metavar="FILE", help="Write a file of the format pcapng instead; - is standard output.")
-@click.option("--seconds", "-s", type=click.FloatRange(0.1), help="End after so long; otherwise Ctrl-C does.")
+@click.option("--seconds", "-s", type=options.Seconds(0.1), help="End after so long; otherwise Ctrl-C does.")
 @click.pass_context
 def capture(context: click.Context, write: str | None, seconds: float | None, as_json: bool) -> None:
     """Show the daemon's datagrams, taken apart. Or write them and the keys that open them to a file.

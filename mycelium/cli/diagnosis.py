@@ -47,13 +47,13 @@ def explain(context: click.Context, node: str, as_json: bool) -> int:
 @options.as_json
 @click.option("--count", "-c", default=4, type=click.IntRange(1), show_default=True, help="Number of requests.")
 @click.option(
-    "--interval", "-i", default=1.0, type=click.FloatRange(0.05), show_default=True, help="Seconds between them."
+    "--interval", "-i", default=1.0, type=options.Seconds(0.05), show_default=True, help="Seconds between them."
 )
 @click.option(
     "--wait",
     "-w",
     default=2.0,
-    type=click.FloatRange(0.01, 9.0),
+    type=options.Seconds(0.01, 9.0),
     show_default=True,
     help="Seconds to wait for an answer.",
 )

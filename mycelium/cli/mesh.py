@@ -29,7 +29,7 @@ _MOST_NAMED: Final = 5
     "--wait",
     "-w",
     default=5.0,
-    type=click.FloatRange(0.0, 30.0),
+    type=options.Seconds(0.0, 30.0),
     show_default=True,
     help="Seconds to wait for the answers of all nodes.",
 )

@@ -6,6 +6,7 @@ wherever it stood, is stored by its settings name in one mapping, the argument o
 
 from collections.abc import Callable
 from functools import partial
+from math import isfinite
 from typing import Any, Final, TypeVar
 
 import click
@@ -16,6 +17,16 @@ from mycelium.admin.setting import ALIASES, LISTS, SETTINGS, WORDS, Kind, Settin
 
 _JSON: Final = "mycelium.json"  # among what the contexts of one command line share
 _Command = TypeVar("_Command", bound=Callable[..., Any] | click.Command)
+
+
+class Seconds(click.FloatRange):
+    """A time within bounds. click lets a NaN pass them, and infinity where no upper one is given."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if not isfinite(seconds):
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+        return seconds
 
 
 def given(context: click.Context) -> dict[str, Any]:

@@ -27,7 +27,7 @@ _UNITS: Final = ("bit/s", "kbit/s", "Mbit/s", "Gbit/s")
     "--seconds",
     "-s",
     default=5.0,
-    type=click.FloatRange(SPEED_TEST_LEAST_S, SPEED_TEST_S),
+    type=options.Seconds(SPEED_TEST_LEAST_S, SPEED_TEST_S),
     show_default=True,
     help="For how long, in each direction.",
 )

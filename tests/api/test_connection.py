@@ -91,9 +91,24 @@ def test_head_is_answered_without_a_body(tmp_path: Path) -> None:
     talking(tmp_path, talk)
 
 
+def with_head_of(length: int) -> bytes:
+    return GET + b"x: " + bytes(length - len(GET) - len(b"x: \r\n\r\n")).replace(b"\0", b"x") + b"\r\n\r\n"
+
+
+def test_a_head_may_be_as_long_as_its_bound(tmp_path: Path) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(3):
+            writer.write(with_head_of(API_HEAD_BYTES))
+        for _ in range(3):
+            assert (await answer(reader))[0] == b"HTTP/1.1 200 OK"
+
+    talking(tmp_path, talk)
+
+
 @pytest.mark.parametrize(
     ("request_bytes", "status"),
     [
+        (with_head_of(API_HEAD_BYTES + 1), b"431"),
         (GET + b"x: " + b"x" * 3 * API_HEAD_BYTES + b"\r\n\r\n", b"431"),
         (POST + f"Content-Length: {API_BODY_BYTES + 1}\r\n\r\n".encode(), b"413"),
         (
@@ -101,7 +116,7 @@ def test_head_is_answered_without_a_body(tmp_path: Path) -> None:
             b"413",
         ),
     ],
-    ids=["head", "body", "chunks"],
+    ids=["head", "much longer head", "body", "chunks"],
 )
 def test_what_is_too_long_is_refused(tmp_path: Path, request_bytes: bytes, status: bytes) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

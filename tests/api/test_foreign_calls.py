@@ -18,6 +18,7 @@ from tests.api.support import LOOPBACK, Call, calling
         ("DELETE", "/admin/proxy", 204, None),
         ("GET", "/admin/proxy/probe", 501, PROXIES),
         ("DELETE", "/admin/proxy/probe", 204, None),
+        ("PUT", "/admin/proxy/probe", 405, "Method Not Allowed"),
         ("PUT", "/admin/proxy", 405, "Method Not Allowed"),
         ("GET", "/messagesx", 404, "Not Found"),
     ],

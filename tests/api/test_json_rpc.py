@@ -112,7 +112,7 @@ def test_anything_else_is_an_error_and_no_fault(body: bytes) -> None:
 def test_it_is_served_by_post_with_the_token_of_the_api_at_every_path() -> None:
     asked = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "getProxies"})
 
-    def statuses(port: int) -> list[int]:
+    def statuses(port: int) -> list[tuple[int, str | None]]:
         found = []
         for method, path, headers in (
             ("POST", "/", {}),
@@ -122,10 +122,11 @@ def test_it_is_served_by_post_with_the_token_of_the_api_at_every_path() -> None:
         ):
             with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)) as connection:
                 connection.request(method, path, asked, headers)
-                found.append(connection.getresponse().status)
+                answer = connection.getresponse()
+                found.append((answer.status, answer.getheader("Allow")))
         return found
 
-    async def run() -> list[int]:
+    async def run() -> list[tuple[int, str | None]]:
         server = JsonRpcServer(LOOPBACK, token="right")
         server.bind()
         await server.start(FakeNode())
@@ -134,4 +135,4 @@ def test_it_is_served_by_post_with_the_token_of_the_api_at_every_path() -> None:
         finally:
             await server.stop()
 
-    assert asyncio.run(run()) == [401, 200, 200, 405]
+    assert asyncio.run(run()) == [(401, None), (200, None), (200, None), (405, "POST")]

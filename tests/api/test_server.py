@@ -7,6 +7,7 @@ import os
 import socket
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from mycelium.admin.api_address import ApiAddress
@@ -51,6 +52,18 @@ def test_a_token_opens_the_api_and_nothing_else_does() -> None:
         assert (await call("GET", "/admin", headers={"Authorization": "Bearer right"}))[0] == 200
 
     calling(LOOPBACK, talk, token="right")
+
+
+def test_a_call_without_the_token_is_told_how_to_show_it() -> None:
+    async def run() -> None:
+        async with (
+            serving(FakeNode(), LOOPBACK, token="right") as server,
+            aiohttp.ClientSession() as session,
+            session.get(f"http://{server.address}/api/v1/admin") as answer,
+        ):
+            assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+
+    asyncio.run(run())
 
 
 def test_a_public_address_without_token_is_refused_before_anything_listens() -> None:

@@ -41,6 +41,18 @@ def test_a_flag_counts_before_and_behind_the_command_and_the_last_one_wins() -> 
     assert given("-k one inner -k two") == {"key_file": "two"}
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("ping --interval nan x", "ping --interval inf x", "ping --wait nan x", "mesh --wait nan"),
+        *("speedtest --seconds nan x", "capture --seconds inf"),
+    ],
+)
+def test_times_are_numbers(line: str) -> None:
+    with pytest.raises(click.BadParameter, match="is not a number of seconds"):
+        cli.main(line.split(), standalone_mode=False)
+
+
 def test_a_repeatable_flag_is_a_list() -> None:
     assert given("inner --peers a --peers b") == {"peers": ["a", "b"]}
 

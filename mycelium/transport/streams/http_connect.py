@@ -30,9 +30,9 @@ class HttpConnect:
         searched = max(len(self._answer) - len(_END) + 1, 0)
         self._answer += data
         end = self._answer.find(_END, searched)
+        if (len(self._answer) if end < 0 else end + len(_END)) > PROXY_ANSWER_BYTES:
+            raise OpeningRefused("the proxy does not speak HTTP")
         if end < 0:
-            if len(self._answer) > PROXY_ANSWER_BYTES:
-                raise OpeningRefused("the proxy does not speak HTTP")
             return b""
         self._judge(self._answer[:end])
         self.is_open = True

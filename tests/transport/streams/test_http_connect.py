@@ -65,6 +65,18 @@ def test_headers_without_end_are_refused() -> None:
         layer.receive(b"A")
 
 
+def test_headers_may_be_as_long_as_their_bound_and_no_longer() -> None:
+    for excess in (0, 1):
+        head = b"HTTP/1.1 200 OK\r\nA: "
+        answer = head + b"b" * (PROXY_ANSWER_BYTES - len(head) - 4 + excess) + b"\r\n\r\n"
+        layer = HttpConnect(TARGET)
+        if excess:
+            with pytest.raises(OpeningRefused, match="does not speak HTTP"):
+                layer.receive(answer + b"following")
+        else:
+            assert layer.receive(answer + b"following") == b"following"
+
+
 @given(st.binary(min_size=1, max_size=200))
 def test_any_bytes_open_or_are_refused(answer: bytes) -> None:
     layer = HttpConnect(TARGET)
