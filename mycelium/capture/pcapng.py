@@ -79,10 +79,10 @@ def head() -> bytes:
     return section + _block(_INTERFACE, _INTERFACE_BODY.pack(_RAW_IP, 0, 0))
 
 
-def datagram_block(data: bytes, endpoint: Endpoint, *, is_sent: bool, at: float) -> bytes:
-    """Returns a datagram to or from an endpoint, at Unix seconds."""
+def datagram_block(data: bytes, endpoint: Endpoint, url: str, *, is_sent: bool, at: float) -> bytes:
+    """Returns a datagram to or from an endpoint, whose URL people are shown, at Unix seconds."""
     packet = _with_headers(data, endpoint, is_sent=is_sent)
-    options = _option(_COMMENT, str(endpoint).encode()) + _option(_FLAGS, _WORD.pack(_direction(is_sent)))
+    options = _option(_COMMENT, url.encode()) + _option(_FLAGS, _WORD.pack(_direction(is_sent)))
     fixed = _PACKET_BODY.pack(0, *_time(at), len(packet), len(packet))
     return _block(_PACKET, fixed + _padded(packet) + options + _option(0, b""))
 

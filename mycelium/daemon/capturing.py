@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from time import time
 from typing import Final, Protocol
 
+from mycelium.admin.zones import url_of
 from mycelium.capture.keys import LINK, SESSION, KeyLog
 from mycelium.capture.pcapng import datagram_block, drops_block, head, keys_block
 from mycelium.capture.ring import CaptureRing
@@ -73,7 +74,7 @@ async def _parts(ring: CaptureRing) -> AsyncGenerator[bytes, None]:
     """Yields what a ring holds, in parts of about PART_BYTES."""
     part = bytearray()
     for at, is_sent, endpoint, data in ring.take():
-        part += datagram_block(data, endpoint, is_sent=is_sent, at=at)
+        part += datagram_block(data, endpoint, url_of(endpoint), is_sent=is_sent, at=at)
         if len(part) >= PART_BYTES:
             yield bytes(part)
             part.clear()

@@ -77,6 +77,7 @@ def _fields(info: EventInfo) -> dict[str, object]:
 def _info(entry: Entry, clock: float, names: Names) -> EventInfo:
     now = monotonic()
     nodes = {one for one in (entry.node, entry.before, entry.after) if isinstance(one, bytes)}
+    endpoint = _text(entry.endpoint)
     named = {_text(node): name for node in nodes if (name := names.name_of(node, now=now)) is not None}
     return EventInfo(
         sequence=entry.sequence,
@@ -84,7 +85,7 @@ def _info(entry: Entry, clock: float, names: Names) -> EventInfo:
         kind=entry.kind.value,
         node=_text(entry.node),
         peer=entry.peer,
-        endpoint=_text(entry.endpoint),
+        endpoint=None if endpoint == (entry.peer or "").partition("#")[0] else endpoint,  # once is enough
         before=_text(entry.before),
         after=_text(entry.after),
         cause=entry.cause,

@@ -273,11 +273,16 @@ def _peer(peer: PeerSnapshot, duplicates: Duplicates, *, now: float) -> PeerInfo
         last_connected=_seconds_since(peer.connected_at, now=now),
         last_heard_s=_seconds_since(peer.last_heard, now=now),
         url=url,
-        last_error=SHARED if stands_back else peer.last_error,
+        last_error=SHARED if stands_back else _last_error(peer),
         next_attempt_s=None if next_attempt is None else max(0, round(next_attempt - now)),
         key_shared=None if link is None else duplicates.describe_neighbour(link.address),
     )
     return info if link is None else replace(info, **_link_fields(link, now=now))
+
+
+def _last_error(peer: PeerSnapshot) -> str | None:
+    told = [cause if endpoint is None else f"{url_of(endpoint)}: {cause}" for endpoint, cause in peer.failures]
+    return "; ".join(told) or None
 
 
 def _link_fields(link: LinkSnapshot, *, now: float) -> dict[str, Any]:

@@ -94,12 +94,11 @@ class Journal:
     def peer_failed(self, url: str, cause: str, failures: int, *, endpoint: Endpoint | None = None, now: float) -> None:
         """A configured peer was not reached so many times in a row; noted the 1st, 2nd, 4th, 8th time and so on.
 
-        `endpoint` is where it was tried, which is noted unless its URL says the same.
+        `endpoint` is where it was tried.
         """
         self.tally.peer_failed(url, cause)
         if failures and not failures & failures - 1:
-            tried = None if str(endpoint) == url.partition("#")[0] else endpoint
-            self.note(EventKind.PEER_FAILED, peer=url, endpoint=tried, cause=cause, count=failures, now=now)
+            self.note(EventKind.PEER_FAILED, peer=url, endpoint=endpoint, cause=cause, count=failures, now=now)
 
     def outside_changed(self, view: View | None, *, now: float) -> None:
         """Neighbours see this node elsewhere than before; None: nothing has changed."""

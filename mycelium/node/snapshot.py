@@ -91,7 +91,9 @@ class PeerSnapshot(Struct, frozen=True, kw_only=True):
     resolved: Endpoint | None = None  # best address of a configured peer, once its name was looked up
     endpoint: Endpoint | None = None  # of a discovered peer
     link: LinkSnapshot | None = None
-    last_error: str | None = None  # why a configured or discovered peer has no link
+    failures: tuple[
+        tuple[Endpoint | None, str], ...
+    ] = ()  # why a configured or discovered peer has no link, by address
     next_attempt: float | None = None  # of a configured peer without a link
 
 
@@ -145,7 +147,7 @@ def _peers(
             url=peer.url,
             resolved=peer.endpoints[0] if peer.endpoints else None,
             link=link,
-            last_error=str(peer.failures) or None,
+            failures=peer.failures.causes(),
             next_attempt=None if peer.is_linked else peer.next_attempt,
         )
     for link in links.values():
@@ -160,7 +162,7 @@ def _peers(
                 last_heard=link.last_heard,
                 endpoint=None if found is None else found.endpoint,
                 link=link,
-                last_error=None if found is None else str(found.failures) or None,
+                failures=() if found is None else found.failures.causes(),
             )
     for endpoint, one in discovery.by_endpoint.items():
         if endpoint not in linked:
@@ -169,7 +171,7 @@ def _peers(
                 state=_state(None, (endpoint,), dialled),
                 known_since=one.known_since,
                 endpoint=endpoint,
-                last_error=str(one.failures) or None,
+                failures=one.failures.causes(),
             )
 
 

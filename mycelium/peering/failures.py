@@ -24,11 +24,9 @@ class Failures:
     def __bool__(self) -> bool:
         return bool(self._by_endpoint)
 
-    def __str__(self) -> str:
-        return "; ".join(
-            failure.cause if endpoint is None else f"{endpoint}: {failure.cause}"
-            for endpoint, failure in self._by_endpoint.items()
-        )
+    def causes(self) -> tuple[tuple[Endpoint | None, str], ...]:
+        """Returns the newest cause at each address that was tried; None stands for the look-up."""
+        return tuple((endpoint, failure.cause) for endpoint, failure in self._by_endpoint.items())
 
     def add(self, endpoint: Endpoint | None, cause: str) -> int:
         """Takes the cause of a failed attempt; returns how many attempts in a row it has made fail.

@@ -44,7 +44,11 @@ Call = Callable[..., Coroutine[Any, Any, tuple[int, Any]]]
 CAPTURE = (
     head(),
     datagram_block(
-        bytes((0x13, *bytes(51))), Endpoint("udp", "198.51.100.7", 9651), is_sent=False, at=1_795_000_000.25
+        bytes((0x13, *bytes(51))),
+        Endpoint("udp", "198.51.100.7", 9651),
+        "udp://198.51.100.7:9651",
+        is_sent=False,
+        at=1_795_000_000.25,
     ),
     drops_block(3, at=1_795_000_000.5),
 )

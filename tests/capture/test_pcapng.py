@@ -32,10 +32,10 @@ FILE = b"".join(
     (
         head(),
         keys_block("link 1 2 3 4\n"),
-        datagram_block(b"\x14sent", V4, is_sent=True, at=AT),
-        datagram_block(b"\x15received", V6, is_sent=False, at=AT + 1),
+        datagram_block(b"\x14sent", V4, str(V4), is_sent=True, at=AT),
+        datagram_block(b"\x15received", V6, str(V6), is_sent=False, at=AT + 1),
         drops_block(7, at=AT),
-        datagram_block(b"\x16named", NAME, is_sent=True, at=AT + 2),
+        datagram_block(b"\x16named", NAME, str(NAME), is_sent=True, at=AT + 2),
     )
 )
 CONTENT: list[Captured] = [
@@ -69,7 +69,7 @@ def test_it_is_read_back_in_pieces_of_any_size(size: int) -> None:
 
 def test_a_datagram_that_no_ip_packet_holds_is_kept_whole() -> None:
     data = bytes(70_000)
-    [found] = CaptureReader().feed(datagram_block(data, V4, is_sent=True, at=AT))
+    [found] = CaptureReader().feed(datagram_block(data, V4, str(V4), is_sent=True, at=AT))
     assert isinstance(found, CapturedDatagram)
     assert found.data == data
 

@@ -90,7 +90,9 @@ def test_what_is_no_capture_or_is_damaged_is_said(tmp_path: Path, content: bytes
 
 def test_what_others_wrote_moves_no_terminal(tmp_path: Path, capsys: Capture) -> None:
     file = tmp_path / "x"
-    file.write_bytes(head() + datagram_block(b"", Endpoint("udp", "\x1b]0;x\x07", 1), is_sent=True, at=1.0))
+    file.write_bytes(
+        head() + datagram_block(b"", Endpoint("udp", "192.0.2.1", 1), "\x1b]0;x\x07", is_sent=True, at=1.0)
+    )
     assert main(["dissect", str(file)]) == 0
     shown = capsys.readouterr().out
     assert "?]0;x?" in shown

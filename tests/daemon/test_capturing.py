@@ -1,6 +1,7 @@
 """Captures of a real driver over an in-memory network: what passes is in the file, with its keys, and nobody hears it later."""
 
 import asyncio
+import socket
 
 import pytest
 
@@ -11,6 +12,7 @@ from mycelium.capture.pcapng import CapturedDatagram, CapturedKeys, CaptureDrops
 from mycelium.capture.ring import CaptureRing
 from mycelium.daemon import capturing
 from mycelium.daemon.capturing import Capturing
+from mycelium.endpoint import Endpoint
 from mycelium.errors import LocalError
 from mycelium.limits import CAPTURE_BYTES
 from sim.net.node_net import NodeNet
@@ -95,6 +97,11 @@ async def _drops(net: NodeNet, now: list[float]) -> None:
     assert list(reader.feed(await anext(capture))) == [CaptureDrops(9)]
     taps.ring.received(endpoint, memoryview(bytes(3 * capturing.PART_BYTES)), 50_000, at=now[0])
     pieces = [await anext(capture) for _ in range(3)]
+    link_local = Endpoint("udp", "fe80::1", 9651, socket.if_nametoindex("lo"))
+    taps.ring.received(link_local, memoryview(b"datagram"), 8, at=now[0])
+    *_, last = [found for piece in [*pieces, await anext(capture)] for found in reader.feed(piece)]
+    assert isinstance(last, CapturedDatagram)
+    assert last.endpoint == "udp://[fe80::1%lo]:9651"
     assert max(map(len, pieces)) < 1.5 * capturing.PART_BYTES
     await capture.aclose()
 

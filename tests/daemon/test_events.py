@@ -2,6 +2,7 @@
 
 import logging
 import re
+import socket
 import time
 from math import inf
 from time import monotonic
@@ -84,6 +85,16 @@ def full_journal() -> Journal:
     )
     journal.sweep(now=now + 2)
     return journal
+
+
+def test_where_a_peer_was_tried_is_told_unless_its_url_says_it() -> None:
+    journal = Journal(now=0.0)
+    there = Endpoint("udp", "fe80::1", 9651, socket.if_nametoindex("lo"))
+    for url, tried in (("udp://[fe80::1%lo]:9651#" + "ab" * 32, there), ("udp://a:9651", HERE), ("udp://a:9651", None)):
+        journal.peer_failed(url, "no answer", 1, endpoint=tried, now=1.0)
+    told = [(info.endpoint, describe(info)) for info in event_infos(journal, 0, AWAKE, NOBODY)]
+    assert [endpoint for endpoint, _ in told] == [None, str(HERE), None]
+    assert told[1][1] == f"peer udp://a:9651 at {HERE}: no answer"
 
 
 def test_every_kind_has_words() -> None:

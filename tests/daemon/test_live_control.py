@@ -26,6 +26,7 @@ from mycelium.endpoint import Endpoint
 from mycelium.errors import ConfigError, LocalError
 from mycelium.link.link import LinkState
 from mycelium.node.names import Names
+from mycelium.node.snapshot import PeerOrigin, PeerSnapshot, PeerState
 from mycelium.peer_list_url import PeerListUrl
 from mycelium.peer_url import PeerUrl
 from mycelium.routing.snapshot import RouteSnapshot
@@ -115,6 +116,25 @@ def test_an_interface_is_one_by_name_and_by_index_and_must_be_there(loop: asynci
     control.remove_peer(f"udp://[fe80::1%{index}]:9651")
     with pytest.raises(ConfigError, match="this host has no interface 'nosuch0'"):
         control.add_peer("udp://[fe80::1%nosuch0]:9651")
+
+
+def test_why_a_link_local_peer_has_no_link_is_told_with_the_name_of_its_interface(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    net = ready_pair()
+    url = "udp://[fe80::1%lo]:9651"
+    failures = PeerSnapshot(
+        origin=PeerOrigin.CONFIGURED,
+        state=PeerState.DEAD,
+        known_since=0.0,
+        url=url,
+        failures=(
+            (None, "the name is not known"),
+            (Endpoint("udp", "fe80::1", 9651, socket.if_nametoindex("lo")), "no answer"),
+        ),
+    )
+    shown = live_control._peer(failures, net.hosts["a"].node.neighbours.duplicates, now=1.0)
+    assert shown.last_error == f"the name is not known; {url}: no answer"
 
 
 def test_a_dialled_peer_is_one_row_before_during_and_after_a_cut(loop: asyncio.AbstractEventLoop) -> None:

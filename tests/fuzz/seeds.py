@@ -257,7 +257,7 @@ def of_texts() -> dict[str, bytes]:
         "keys of a capture": b"link 00000001 00000002 1 " + b"ab" * 32 + b" " + b"cd" * 32 + b" 400::1\n",
         "capture": head()
         + keys_block("x")
-        + datagram_block(bytes(20), Endpoint("udp", HERE.host, 1), is_sent=True, at=1.0),
+        + datagram_block(bytes(20), Endpoint("udp", HERE.host, 1), "udp://192.0.2.7:1", is_sent=True, at=1.0),
     }
 
 

@@ -108,9 +108,10 @@ def test_where_all_is_blocked_both_causes_are_told() -> None:
     net = pair(ANY, blocked=(UDP, TCP))
     net.run(8)
     peer = net.hosts["a"].node.peers.by_url[url_of("b", ANY)]
-    udp, tcp = str(peer.failures).split("; ")
-    assert udp.startswith("udp://b:9651: no answer (nothing is there, UDP is blocked on the way")
-    assert tcp.startswith("tcp://b:9651: it accepts connections, but gives no answer")
+    (udp, udp_cause), (tcp, tcp_cause) = peer.failures.causes()
+    assert (str(udp), str(tcp)) == ("udp://b:9651", "tcp://b:9651")
+    assert udp_cause.startswith("no answer (nothing is there, UDP is blocked on the way")
+    assert tcp_cause.startswith("it accepts connections, but gives no answer")
 
 
 def test_where_udp_begins_to_be_blocked_tcp_is_dialled_before_the_link_is_down() -> None:
@@ -196,9 +197,10 @@ def test_an_entry_of_the_neighbour_that_is_reached_otherwise_is_alive_and_says_w
         (PeerState.ALIVE, url_of("b", scheme)) for scheme in (UDP, TCP)
     ]
     assert all(peer.link is not None and peer.link.paths[0].endpoint.scheme == TCP for peer in peers)
-    assert str(peers[0].last_error).startswith("udp://b:9651: no answer")
+    endpoint, cause = peers[0].failures[0]
+    assert (str(endpoint), cause[:9]) == ("udp://b:9651", "no answer")
     assert peers[0].next_attempt is not None
-    assert peers[1].last_error is None
+    assert peers[1].failures == ()
     net.stop("b")
     net.run(30)
     assert {peer.state for peer in net.hosts["a"].node.snapshot(now=net.now).peers} <= {

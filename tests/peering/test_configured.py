@@ -179,20 +179,20 @@ def test_a_peer_s_last_error_is_the_newest_at_each_address_and_none_once_its_lin
     peers = peer_list("one")
     one = peers.by_url["one"]
     peers.failed("one", None, "the name is not known", now=0.0)
-    assert str(one.failures) == "the name is not known"
+    assert one.failures.causes() == ((None, "the name is not known"),)
     one.resolved([HERE, THERE], now=0.0)
     assert not one.failures
     for endpoint, cause in ((HERE, "no answer"), (THERE, "no answer"), (HERE, "no route")):
         peers.failed("one", endpoint, cause, now=0.0)
-    assert str(one.failures) == f"{HERE}: no route; {THERE}: no answer"
+    assert one.failures.causes() == ((HERE, "no route"), (THERE, "no answer"))
     one.resolved([THERE], now=0.0)
-    assert str(one.failures) == f"{THERE}: no answer"
+    assert one.failures.causes() == ((THERE, "no answer"),)
     one.connected(NEIGHBOUR, ())
     assert one.failures
     peers.returned(NEIGHBOUR, now=0.0)
     assert not one.failures
     peers.disconnected(NEIGHBOUR, THERE, "eth0 lost its carrier", now=1.0)
-    assert str(one.failures) == f"{THERE}: eth0 lost its carrier"
+    assert one.failures.causes() == ((THERE, "eth0 lost its carrier"),)
 
 
 def test_an_address_that_is_this_node_s_own_is_not_dialled_again_before_the_network_changes() -> None:

@@ -399,22 +399,23 @@ def test_a_link_that_came_about_ends_the_patience_that_many_dials_in_vain_had_ta
 # -- why there is no link ----------------------------------------------------------------------------------------------
 
 
-def last_error(net: NodeNet, name: str) -> str | None:
+def last_causes(net: NodeNet, name: str) -> list[tuple[str, str]]:
     [peer] = net.hosts[name].node.snapshot(now=net.now).peers
-    return peer.last_error
+    return [(str(endpoint), cause) for endpoint, cause in peer.failures]
 
 
 def test_why_a_discovered_neighbour_has_no_link_is_told_until_it_has_one() -> None:
     net = stranger_at_b(cut=True)
     hear(net, A, B, forged(B))
     net.run(8)
-    assert (last_error(net, A) or "").startswith(f"udp://[{B}]:{PORT}: no answer")
+    [(endpoint, cause)] = last_causes(net, A)
+    assert (endpoint, cause[:9]) == (f"udp://[{B}]:{PORT}", "no answer")
     net.mend(A, B)
     hear(net, A, B, forged(B))
     net.run(5, until=lambda: linked(net, A, B))
-    assert last_error(net, A) is None
+    assert last_causes(net, A) == []
     cut_until_it_rests(net)
-    assert f"udp://[{B}]:{PORT}: " in (last_error(net, A) or "")
+    assert f"udp://[{B}]:{PORT}" in dict(last_causes(net, A))
 
 
 # -- floods ------------------------------------------------------------------------------------------------------------
