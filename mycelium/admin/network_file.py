@@ -9,12 +9,14 @@ from typing import Final
 from msgspec import Struct
 
 from mycelium.admin.private_file import parse_network_key, read_private, replace_private
+from mycelium.admin.secret_format import MEMBER_LABEL, explain_later
 from mycelium.errors import ConfigError, DecodeError, LocalError
 from mycelium.wire.join import NETWORK_KEY_BYTES
 from mycelium.wire.membership import CREDENTIALS_BYTES, Credentials, decode_credentials, encode_credentials
 
-_OLD_MEMBER: Final = b"mycelium-member\n"
-_MEMBER: Final = b"mycelium-member-2\n"
+_OLD_MEMBER: Final = MEMBER_LABEL + b"\n"
+_MEMBER: Final = MEMBER_LABEL + b"-2\n"
+_ANOTHER: Final = "'mycelium network admit' makes another one"
 _KEY_END: Final = len(_MEMBER) + NETWORK_KEY_BYTES
 _MOST_BYTES: Final = _KEY_END + CREDENTIALS_BYTES + 1  # one more than the longest has
 
@@ -29,7 +31,7 @@ class NetworkFile(Struct, frozen=True):
 def read_network(path: Path) -> NetworkFile:
     """Reads the file that --network-key-file names; raises ConfigError."""
     data = read_private(path, name=str(path), error=ConfigError, most=_MOST_BYTES)
-    if data.startswith((_MEMBER, _OLD_MEMBER)):
+    if data.startswith(MEMBER_LABEL):
         return parse_member(data, name=str(path))
     return NetworkFile(parse_network_key(data, path))
 
@@ -41,10 +43,12 @@ def parse_member(data: bytes, *, name: str) -> NetworkFile:
             f"{name} is of an earlier version of mycelium, whose certificates have no ML-DSA signatures: have this node "
             "admitted again ('mycelium network admit' with the same root file, or a new invitation)"
         )
+    if not data.startswith(_MEMBER):
+        raise ConfigError(f"{name} {explain_later(data) or f'is damaged: its first line breaks off; {_ANOTHER}'}")
     try:
         return NetworkFile(data[len(_MEMBER) : _KEY_END], decode_credentials(data[_KEY_END:]))
     except DecodeError as error:
-        raise ConfigError(f"{name} is damaged: {error}; 'mycelium network admit' makes another one") from None
+        raise ConfigError(f"{name} is damaged: {error}; {_ANOTHER}") from None
 
 
 def write_member(path: Path, key: bytes, credentials: Credentials) -> None:

@@ -67,13 +67,6 @@ def read_private(path: Path, *, name: str, error: type[LocalError], most: int = 
     return data
 
 
-def read_state(path: Path, *, error: type[LocalError], most: int = MAX_BYTES) -> bytes:
-    """Returns the first bytes of a file that the daemon keeps itself, which so is no link to a file of others."""
-    if path.is_symlink():
-        raise error(f"{path} is a symbolic link")
-    return read_with_mode(path, name=str(path), error=error, most=most, flags=os.O_NOFOLLOW)[0]
-
-
 def read_with_mode(
     path: Path, *, name: str, error: type[LocalError], most: int = MAX_BYTES, flags: int = 0
 ) -> tuple[bytes, int]:

@@ -9,10 +9,12 @@ from base64 import b64decode
 from enum import Enum
 from typing import Final
 
+from mycelium import __version__
 from mycelium.identity import Identity
 
 SECRET_BYTES: Final = 32
 
+_LABEL: Final = re.compile(rb"mycelium-[a-z0-9-]{1,40}\n")  # first lines of all our secrets, of later versions too
 _HEX: Final = re.compile(rb"\s*[0-9A-Fa-f]{64}\s*")
 _BASE64_BYTES: Final = 44  # of 32 bytes
 _OTHERS: Final = (  # what a foreign file contains, what that is
@@ -22,6 +24,9 @@ _OTHERS: Final = (  # what a foreign file contains, what that is
     (b"AGE-SECRET-KEY-", "an age key"),
     (b"[Interface]", "a WireGuard configuration"),
 )
+
+
+MEMBER_LABEL: Final = b"mycelium-member"  # begin of the first line of a member's file
 
 
 class SecretKind(Enum):
@@ -68,7 +73,20 @@ def explain(data: bytes) -> str:
 _FOREIGN: Final = "it is damaged, or belongs to another program"
 
 
+def explain_later(data: bytes) -> str | None:
+    """Returns why a file can't be read whose first line is of our form and unknown here; None for any other file."""
+    line = _LABEL.match(data)
+    if line is None:
+        return None
+    label = line[0].decode().rstrip()
+    return f"begins with {label!r}, as a version of mycelium newer than {__version__} writes it: use that version"
+
+
 def _explain_damage(data: bytes) -> str | None:
+    if data.startswith(MEMBER_LABEL):
+        return "is the file of a member of a network, which --network-key-file names"
+    if not any(data.startswith(kind.value) for kind in SecretKind) and (later := explain_later(data)) is not None:
+        return later
     for kind in SecretKind:
         label = kind.value.rstrip()
         if data.startswith(label + b"\r"):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from mycelium.admin.keyfile import epoch_path
-from mycelium.admin.private_file import read_state, replace_private
+from mycelium.admin.state_file import read_state, write_state
 from mycelium.errors import LocalError
 
 log = logging.getLogger("mycelium")
@@ -24,7 +24,7 @@ def next_epoch(key_file: Path) -> int:
     kept = epoch_path(key_file)
     epoch = min(max(int(time.time()), _last(kept) + 1), EPOCH_LIMIT)
     try:
-        replace_private(kept, f"{epoch}\n".encode())
+        write_state(kept, f"{epoch}\n".encode())
     except OSError as error:
         log.warning(
             "cannot note the time of this start in %s: %s; should the clock be set back before the next start, "
@@ -39,12 +39,12 @@ def _last(kept: Path) -> int:
     if not os.path.lexists(kept):
         return 0
     try:
-        data = read_state(kept, error=LocalError)
+        state = read_state(kept, error=LocalError)
     except LocalError as error:
         log.warning("the time of the last start is not known: %s", error)
         return 0
-    digits = data.strip()
+    digits = state.content.strip()
     if not digits.isdigit() or int(digits) >= EPOCH_LIMIT:
-        log.warning("the time of the last start is not known: %s holds something else", kept)
+        log.warning("the time of the last start is not known: %s", state.misfit())
         return 0
     return int(digits)

@@ -20,7 +20,8 @@ from mycelium.admin.checks import node_name
 from mycelium.admin.control import InvitationInfo, InvitationWish
 from mycelium.admin.join_uri import PEERS_PER_URI, JoinUri
 from mycelium.admin.keyfile import invitation_path, invitations_path
-from mycelium.admin.private_file import read_state, replace_private
+from mycelium.admin.private_file import replace_private
+from mycelium.admin.state_file import read_state, write_state
 from mycelium.crypto.join_handshake import TOKEN_BYTES, hint_of, secret_of
 from mycelium.daemon.threads import in_thread
 from mycelium.endpoint import Endpoint
@@ -206,18 +207,20 @@ class Inviter:
         """Raises OSError."""
         async with self._writing:
             data, path = msgspec.json.encode(list(self._by_secret.values())), invitations_path(self._key_file)
-            await in_thread(lambda: replace_private(path, data))
+            await in_thread(lambda: write_state(path, data))
 
 
 def read_invitations(path: Path) -> list[Invitation]:
-    """Returns the invitations of a file; none, with a warning, where it holds something else."""
+    """Returns the invitations of a file; none, with a warning, where they can't be read."""
     if not os.path.lexists(path):
         return []
     try:
-        data = read_state(path, error=LocalError, most=INVITATION_BYTES)
-        return msgspec.json.decode(data, type=list[Invitation])[:INVITATIONS]
+        state = read_state(path, error=LocalError, most=INVITATION_BYTES)
     except LocalError as error:
         log.warning("all invitations are void: %s", error)
+        return []
+    try:
+        return msgspec.json.decode(state.content, type=list[Invitation])[:INVITATIONS]
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        log.warning("all invitations are void: %s holds something else", path)
+        log.warning("all invitations are void: %s", state.misfit())
     return []

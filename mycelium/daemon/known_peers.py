@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from mycelium.admin.keyfile import known_peers_path
-from mycelium.admin.private_file import read_state, replace_private
+from mycelium.admin.state_file import read_state, write_state
 from mycelium.admin.zones import url_of
 from mycelium.daemon.threads import in_thread
 from mycelium.endpoint import Endpoint
@@ -59,16 +59,18 @@ class KnownPeersFile:
 
 
 def read_known_peers(path: Path) -> list[KnownPeer]:
-    """Returns the peers of a file; none, with a warning, where it holds something else."""
+    """Returns the peers of a file; none, with a warning, where they can't be read."""
     if not os.path.lexists(path):
         return []
     try:
-        data = read_state(path, error=DiskError, most=KNOWN_PEERS_BYTES)
-        return [_parsed(line) for line in data.decode("ascii").splitlines()][:KNOWN_PEERS_KEPT]
+        state = read_state(path, error=DiskError, most=KNOWN_PEERS_BYTES)
     except DiskError as error:
         log.warning("what was known of other nodes is lost: %s", error)
+        return []
+    try:
+        return [_parsed(line) for line in state.content.decode("ascii").splitlines()][:KNOWN_PEERS_KEPT]
     except (LocalError, UnicodeDecodeError):
-        log.warning("what was known of other nodes is lost: %s holds something else", path)
+        log.warning("what was known of other nodes is lost: %s", state.misfit())
     return []
 
 
@@ -76,7 +78,7 @@ def write_known_peers(path: Path, peers: Iterable[KnownPeer]) -> None:
     """Writes the file anew; a warning where that fails."""
     lines = [f"{url_of(peer.endpoint)}#{peer.key.hex()}\n" for peer in peers]
     try:
-        replace_private(path, "".join(lines).encode())
+        write_state(path, "".join(lines).encode())
     except OSError as error:
         _tell_unwritten(path, error)
 

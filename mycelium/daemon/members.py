@@ -13,8 +13,8 @@ from typing import Final
 from mycelium.admin.checkup import NO_MEMBER
 from mycelium.admin.config import Settings
 from mycelium.admin.network_file import NetworkFile
-from mycelium.admin.private_file import read_state, replace_private
 from mycelium.admin.removals_file import REMOVALS_FILE_BYTES, read_removals, removals_text
+from mycelium.admin.state_file import read_state, write_state
 from mycelium.crypto.hybrid import hybrid_sign
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.daemon.node_settings import network_of
@@ -192,11 +192,15 @@ class Members:
         if not os.path.lexists(self._path):
             return
         try:
-            data = read_state(self._path, error=LocalError, most=REMOVALS_FILE_BYTES)
-            for one in read_removals(data.decode("ascii", errors="replace"), "the content"):
-                gate.membership.take(one)
+            state = read_state(self._path, error=LocalError, most=REMOVALS_FILE_BYTES)
         except LocalError as error:
-            log.warning("who was removed is asked of neighbours: %s: %s", self._path, error)
+            log.warning("who was removed is asked of neighbours: %s", error)
+            return
+        try:
+            for one in read_removals(state.content.decode("ascii", errors="replace"), "the content"):
+                gate.membership.take(one)
+        except ConfigError:
+            log.warning("who was removed is asked of neighbours: %s", state.misfit())
         self._saved = frozenset(gate.membership.removals.values())
 
     async def _save(self, gate: MemberGate) -> None:
@@ -205,7 +209,7 @@ class Members:
             return
         data, path = removals_text(gate.membership.removals.values()).encode(), self._path
         try:
-            await in_thread(lambda: replace_private(path, data))
+            await in_thread(lambda: write_state(path, data))
         except OSError as error:
             log.error("cannot write who was removed to %s: %s", path, error.strerror)
         self._saved = removals

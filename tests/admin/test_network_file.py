@@ -39,6 +39,14 @@ def test_a_members_file_of_before_says_what_to_do(tmp_path: Path) -> None:
         read_network(older)
 
 
+def test_a_members_file_of_later_says_what_to_do(tmp_path: Path) -> None:
+    for label in (b"mycelium-member-3", b"mycelium-network-key-2"):
+        with pytest.raises(ConfigError, match=f"begins with '{label.decode()}', as a version of mycelium newer than"):
+            read_network(written(tmp_path, label + b"\n" + PSK + bytes(100)))
+    with pytest.raises(ConfigError, match="is damaged: its first line breaks off; 'mycelium network admit'"):
+        read_network(written(tmp_path, b"mycelium-member-"))
+
+
 def test_a_damaged_file_is_said_to_be(tmp_path: Path) -> None:
     write_member(tmp_path / "whole", PSK, INVITED)
     whole = (tmp_path / "whole").read_bytes()

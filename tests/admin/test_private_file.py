@@ -11,8 +11,6 @@ from mycelium.admin.private_file import (
     create_network_key,
     read_api_token,
     read_network_key,
-    read_state,
-    replace_private,
 )
 from mycelium.errors import ConfigError, LocalError
 
@@ -109,13 +107,3 @@ def test_any_content_is_a_secret_or_a_config_error(tmp_path_factory: pytest.Temp
     for read in (read_network_key, read_api_token):
         with suppress(ConfigError):
             assert read(path)
-
-
-def test_a_file_that_the_daemon_keeps_is_read_through_no_link(tmp_path: Path) -> None:
-    state, secret = tmp_path / "state", tmp_path / "secret"
-    secret.write_text("of others")
-    state.symlink_to(secret)
-    with pytest.raises(LocalError, match="state is a symbolic link"):
-        read_state(state, error=LocalError)
-    replace_private(state, b"mine")
-    assert (read_state(state, error=LocalError), secret.read_text()) == (b"mine", "of others")

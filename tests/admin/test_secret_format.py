@@ -72,6 +72,11 @@ def test_only_32_bytes_that_are_not_all_zero_are_a_bare_secret() -> None:
             SECRET.hex().encode() + b"\r\n",
             "has its key in hex digits: 'xxd -r -p FILE > NEW' makes a file of the bytes",
         ),
+        (
+            b"mycelium-ed25519-seed-2\n" + SECRET,
+            "begins with 'mycelium-ed25519-seed-2', as a version of mycelium newer than 0.1.0 writes it: use that version",
+        ),
+        (b"mycelium-member-2\n" + SECRET, "is the file of a member of a network, which --network-key-file names"),
         (b"!" * 44, "has 44 bytes, not 32: it is damaged, or belongs to another program"),
     ],
 )

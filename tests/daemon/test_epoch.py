@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from mycelium.admin.state_file import read_state
 from mycelium.daemon.epoch import EPOCH_LIMIT, next_epoch
+from mycelium.errors import LocalError
 
 NOON = 1_800_000_000
 
@@ -23,9 +25,13 @@ def kept(folder: Path) -> Path:
     return folder / "key.epoch"
 
 
+def kept_text(folder: Path) -> str:
+    return read_state(kept(folder), error=LocalError).content.decode()
+
+
 def test_the_first_epoch_is_the_clocks(tmp_path: Path) -> None:
     assert next_epoch(tmp_path / "key") == NOON
-    assert kept(tmp_path).read_text() == f"{NOON}\n"
+    assert kept_text(tmp_path) == f"{NOON}\n"
 
 
 def test_a_second_start_in_the_same_second_gets_a_larger_epoch(tmp_path: Path) -> None:
@@ -65,7 +71,16 @@ def test_a_damaged_file_counts_as_none_and_is_said(
     kept(tmp_path).write_bytes(content)
     assert next_epoch(tmp_path / "key") == NOON
     assert caplog.messages == [f"the time of the last start is not known: {kept(tmp_path)} holds something else"]
-    assert kept(tmp_path).read_text() == f"{NOON}\n"
+    assert kept_text(tmp_path) == f"{NOON}\n"
+
+
+def test_the_file_of_a_newer_version_is_said_to_be_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    kept(tmp_path).write_bytes(b"# mycelium 999.1\nepoch: 7\n")
+    assert next_epoch(tmp_path / "key") == NOON
+    [told] = caplog.messages
+    assert told.startswith(
+        f"the time of the last start is not known: {kept(tmp_path)} was written by mycelium 999.1, and"
+    )
 
 
 def test_no_epoch_is_beyond_what_the_wire_carries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

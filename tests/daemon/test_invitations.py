@@ -208,6 +208,14 @@ def test_without_an_address_named_the_likeliest_are_taken(member: Member) -> Non
     assert [(peer.scheme, peer.host) for peer in peers] == [("", "192.0.2.7"), ("udp", "192.0.2.8")]
 
 
+def test_the_file_of_a_newer_version_is_said_to_be_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "key.invitations"
+    path.write_bytes(b"# mycelium 999.1\n{}\n")
+    assert read_invitations(path) == []
+    [told] = caplog.messages
+    assert told.startswith(f"all invitations are void: {path} was written by mycelium 999.1, and this is ")
+
+
 @pytest.mark.parametrize("content", [b"", b"[", b'[{"secret": 1}]', b"\xff"])
 def test_a_damaged_file_is_said_and_forgotten(tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "key.invitations"

@@ -31,6 +31,14 @@ def test_without_a_file_nothing_is_known_and_nothing_said(tmp_path: Path, caplog
     assert caplog.messages == []
 
 
+def test_the_file_of_a_newer_version_is_said_to_be_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "peers"
+    path.write_bytes(b"# mycelium 999.1\n{}\n")
+    assert read_known_peers(path) == []
+    [told] = caplog.messages
+    assert told.startswith(f"what was known of other nodes is lost: {path} was written by mycelium 999.1, and this is ")
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -11,7 +11,7 @@ import pytest
 
 from mycelium.admin.config import Settings
 from mycelium.admin.network_file import NetworkFile, write_member
-from mycelium.admin.private_file import create_network_key, replace_private
+from mycelium.admin.private_file import create_network_key
 from mycelium.admin.removals_file import removals_text
 from mycelium.daemon.members import Members, removals_path
 from mycelium.errors import ConfigError, LocalError
@@ -137,7 +137,7 @@ def test_who_was_removed_is_told_kept_and_read_again(tmp_path: Path) -> None:
     assert not one.members.tell([told])
     assert one.policy.bars(OTHER.address)
     one.run()
-    assert removals_path(one.settings.key_file).read_text() == removals_text([told])
+    assert removals_path(one.settings.key_file).read_text().partition("\n")[2] == removals_text([told])
     again = Running(tmp_path)
     assert again.policy.bars(OTHER.address)
     assert again.members.summary() == "until 2027-01-16; 1 removed"
@@ -165,9 +165,14 @@ def test_who_is_no_member_any_more_says_why_and_logs_it_once(tmp_path: Path, cap
 
 
 def test_a_list_that_is_damaged_is_asked_of_neighbours(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    replace_private(removals_path(tmp_path / "key"), b"?")
-    assert not Running(tmp_path).policy.bars(OTHER.address)
-    assert "who was removed is asked of neighbours" in caplog.text
+    path = removals_path(tmp_path / "key")
+    for content, why in (
+        (b"?", "holds something else"),
+        (b"# mycelium 999.1\n?", "was written by mycelium 999.1, and"),
+    ):
+        path.write_bytes(content)
+        assert not Running(tmp_path).policy.bars(OTHER.address)
+        assert f"who was removed is asked of neighbours: {path} {why}" in caplog.text
 
 
 def test_a_list_behind_a_link_is_not_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
