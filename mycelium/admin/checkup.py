@@ -51,7 +51,7 @@ class HostFacts(Struct, frozen=True, kw_only=True):
     device_trouble: str | None = None  # of these, only what a daemon that is to be started would meet
     lacks_rights: bool = False
     port_trouble: str | None = None
-    key_trouble: str | None = None
+    file_troubles: list[str] = []  # files of the settings that it could not use
 
 
 class NodeFacts(Struct, frozen=True):
@@ -141,7 +141,11 @@ def _before_a_start(host: HostFacts, reason: str) -> list[Finding]:
             "run it as root, as a service ('mycelium service install'), or with --no-tun",
         ),
         ("port", host.port_trouble, "stop the other program, or choose another port with --listen"),
-        ("key", host.key_trouble, "name the right file with --key-file"),
+        (
+            "files",
+            "; ".join(host.file_troubles) or None,
+            "name the right files, and run this as the user that starts the daemon",
+        ),
     )
     return found + [
         Finding(check, Level.OK, "nothing is in the way of a start")

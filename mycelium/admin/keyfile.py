@@ -92,7 +92,7 @@ def load_or_create_identity(path: Path) -> Identity:
 
 def make_default_folder(path: Path) -> None:
     """Makes the folder of a key, open to the user alone, where it is the default one; raises IdentityError."""
-    if _is_default(path):
+    if is_default(path):
         _make_folder(path)
 
 
@@ -172,7 +172,8 @@ def _name(path: Path) -> str:
     return f"the key file {path}"
 
 
-def _is_default(path: Path) -> bool:
+def is_default(path: Path) -> bool:
+    """Tells whether a key file is the one that is used where none is named."""
     try:
         return path == default_key_path()
     except IdentityError:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from mycelium.cli import options
+from mycelium.cli.exit_status import USAGE
 from mycelium.cli.output import print_json
 
 
@@ -26,18 +27,27 @@ def example() -> None:
 @click.argument("file", metavar="[FILE]", required=False, type=click.Path(path_type=Path))
 @options.config_file
 @click.pass_context
-def check(context: click.Context, file: Path | None) -> None:
+def check(context: click.Context, file: Path | None) -> int:
     """Look for mistakes in a configuration file. Without FILE, look in all that a start would read.
 
-    The exit status is 2 if there is one.
+    Files that the settings name must be there, and readable for the user who asks. The exit status is 2 if there is a
+    mistake.
     """
     from mycelium.admin import config as settings
+    from mycelium.cli.named_files import file_troubles
 
     given = options.given(context) | ({settings.CONFIG_FILE: file} if file else {})
     path = settings.config_file(given, os.environ)
     settings.refuse_misspelt(os.environ)
-    settings.read(given, os.environ)
+    found, sources = settings.read(given, os.environ)
+    troubles = list(file_troubles(found))
+    for name, trouble in troubles:
+        source = sources.get(name, "")
+        click.echo(f"mycelium: {f'{path}: {name}' if source == str(path) else source or name}: {trouble}", err=True)
+    if troubles:
+        return USAGE
     click.echo(f"{path}: no mistakes" if path else "no mistakes; there is no configuration file")
+    return 0
 
 
 @config.command

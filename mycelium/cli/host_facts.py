@@ -17,7 +17,8 @@ from mycelium import __version__
 from mycelium.admin.checkup import HostFacts
 from mycelium.admin.config import Settings
 from mycelium.admin.firewall import Obstacle, obstacles
-from mycelium.errors import IdentityError
+from mycelium.admin.setting import flag
+from mycelium.cli.named_files import file_troubles
 from mycelium.peer_url import DEFAULT_PORT, PeerUrl
 
 OVERLAY_ADDRESS: Final = "400::1"  # any: nothing is sent to it
@@ -69,7 +70,7 @@ def before_a_start(settings: Settings) -> HostFacts:
         device_trouble=_device_trouble() if has_tun else None,
         lacks_rights=has_tun and not has_net_admin(),
         port_trouble=_port_trouble([url.port for url in settings.listen] or [DEFAULT_PORT]),
-        key_trouble=_key_trouble(settings.key_file),
+        file_troubles=[f"{flag(name)}: {trouble}" for name, trouble in file_troubles(settings)],
     )
 
 
@@ -151,18 +152,4 @@ def _port_trouble(ports: list[int]) -> str | None:
                     trying.bind(("::", port))
             except OSError as error:
                 return f"{name} port {port}: {error.strerror}"
-    return None
-
-
-def _key_trouble(key_file: Path) -> str | None:
-    from mycelium.admin.keyfile import load_identity
-
-    if not key_file.exists():
-        return None  # one is made at the first start
-    try:
-        load_identity(key_file)
-    except IdentityError as error:
-        return str(error)
-    except OSError as error:
-        return f"{key_file}: {error.strerror}"
     return None

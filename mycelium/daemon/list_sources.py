@@ -91,9 +91,14 @@ async def _from_web(url: str, proxy: ProxyUrl | None) -> list[PeerUrl]:
 
 async def _from_file(path: str) -> list[PeerUrl]:
     try:
-        found = await in_thread(lambda: read_regular(Path(path), PEER_LIST_BYTES + 1))
+        return await in_thread(lambda: read_list_file(path))
     except OSError as error:
         raise ResolveError(f"the file can't be read: {error.strerror}") from None
+
+
+def read_list_file(path: str) -> list[PeerUrl]:
+    """Returns the peers of a list in a file; raises OSError, or ResolveError or ConfigError that says why there are none."""
+    found = read_regular(Path(path), PEER_LIST_BYTES + 1)
     if found is None:
         raise ResolveError("it is not a regular file")
     return _parsed(found[0])

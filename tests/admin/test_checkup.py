@@ -192,7 +192,7 @@ def test_a_relay_without_an_interface_needs_no_route() -> None:
         ({"device_trouble": "/dev/net/tun: No such file or directory"}, "device"),
         ({"lacks_rights": True}, "rights"),
         ({"port_trouble": "UDP port 9651: Address already in use"}, "port"),
-        ({"key_trouble": "bad key file"}, "key"),
+        ({"file_troubles": ["--key-file: bad key file"]}, "files"),
     ],
 )
 def test_without_a_daemon_what_a_start_would_meet_is_told(host: dict[str, Any], check: str) -> None:

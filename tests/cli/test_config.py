@@ -19,7 +19,12 @@ def test_the_example_sets_nothing_and_means_something_once_its_comments_are_gone
     assert capsys.readouterr().out == f"{path}: no mistakes\n"
     keys = "\n".join(line.removeprefix("# ") for line in text.splitlines() if " = " in line)
     path.write_text(keys)
-    assert main(["config", "check", str(path)]) == 0
+    assert main(["config", "check", str(path)]) == 2
+    told = capsys.readouterr().err.splitlines()
+    files = ("/etc/mycelium/server.crt", "/etc/mycelium/corp.key", "/etc/mycelium/token")
+    assert [file for file in files if any(file in line for line in told)] == list(files), "they are not on this host"
+    named = ("tls_certificate", "network_key_file", "hosts_file", "api_token_file", "key_file")
+    assert {line.removeprefix(f"mycelium: {path}: ").partition(":")[0] for line in told} <= set(named)
 
 
 def test_a_mistake_is_shown_with_its_line(home: Path, capsys: Capture) -> None:
@@ -29,6 +34,23 @@ def test_a_mistake_is_shown_with_its_line(home: Path, capsys: Capture) -> None:
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err == (f"mycelium: {path}: tun_nam: unknown setting; did you mean tun_name? (at line 2)\n")
+
+
+def test_files_that_the_settings_name_are_read_too(
+    home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = home / "some.toml"
+    path.write_text('api_token_file = "token"\npeers = ["file:/nowhere/peers"]\n')
+    monkeypatch.setenv("MYCELIUM_NETWORK_KEY_FILE", str(home))
+    assert main(["--key-file", f"{home}/nowhere/key", "config", "check", str(path)]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines() == [
+        f"mycelium: {path}: peers: file:/nowhere/peers: No such file or directory",
+        f"mycelium: MYCELIUM_NETWORK_KEY_FILE: {home} is not a regular file",
+        f"mycelium: {path}: api_token_file: cannot read {home}/token: No such file or directory",
+        f"mycelium: --key-file: there is no folder {home}/nowhere for the key file",
+    ]
 
 
 def test_without_a_file_the_whole_is_checked(home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

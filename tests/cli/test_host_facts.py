@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from mycelium.admin.config import Settings
-from mycelium.admin.keyfile import create_identity
 from mycelium.cli import host_facts
-from mycelium.identity import SEED_BYTES
 
 
 def settings(folder: Path, *, no_tun: bool = True) -> Settings:
@@ -42,12 +40,11 @@ def test_a_port_that_another_program_holds_is_named(tmp_path: Path, monkeypatch:
     assert found.port_trouble == f"UDP port {port}: Address already in use"
 
 
-def test_a_key_file_that_cannot_be_used_is_told_and_a_missing_one_is_none(tmp_path: Path) -> None:
-    assert host_facts.before_a_start(settings(tmp_path)).key_trouble is None
-    create_identity(tmp_path / "key", b"s" * SEED_BYTES)
-    assert host_facts.before_a_start(settings(tmp_path)).key_trouble is None
+def test_files_that_cannot_be_used_are_told_with_their_flags(tmp_path: Path) -> None:
+    assert host_facts.before_a_start(settings(tmp_path)).file_troubles == []
     (tmp_path / "key").write_bytes(b"junk")
-    assert "key" in (host_facts.before_a_start(settings(tmp_path)).key_trouble or "")
+    [trouble] = host_facts.before_a_start(settings(tmp_path)).file_troubles
+    assert trouble.startswith(f"--key-file: the key file {tmp_path}/key has 4 bytes")
 
 
 def test_a_relay_needs_neither_device_nor_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
