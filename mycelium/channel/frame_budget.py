@@ -4,8 +4,9 @@ The receiver reports how many frames it has opened and the newest counter among 
 frames. Links use this for frames, sessions for trains.
 
 A receiver may also report that frames take too long to arrive, and the rate of the path: then none is longer than
-`longest_frame` of that. While there is traffic, twice as long ones are tried RELAX_AFTER_S later, and the longest after as much
-again without a report, so that a path that becomes quicker is used soon.
+`longest_frame` of that. While there is traffic, twice as long ones are tried RELAX_AFTER_S later. Once as many were sent as
+would be reported again on a path as slow, and none was within as much time again, the longest are used. Where traffic does not
+fill such frames, the longest are tried UNUSED_AFTER_S later, and the next report decides.
 """
 
 import math
@@ -25,8 +26,14 @@ OCCUPANCY_S: Final = 0.002  # the longest that a frame is to occupy a slow path
 # the longer, the longer they are. Shorter ones cost more than they bring.
 SHORT_S: Final = 0.0007
 SHORT_BYTES: Final = 6_000  # about four full packets, of whose datagrams 6 % are headers; 9 % with two packets
+TOLERANCE: Final = (
+    1.5  # times the length that a path allows, from which on a receiver reports: longer ones are tried now and then
+)
+# frames in a row that took longer before it does: a process or a network card that paused does so less often
+FRAMES_IN_A_ROW: Final = 8
 RELAX_AFTER_S: Final = 1.0
 RELAX_DATAGRAMS: Final = 64  # sent since the last change: without traffic nothing is tried
+UNUSED_AFTER_S: Final = 4.0
 
 REPORT_AFTER_S: Final = 0.010  # delay of a report after a gap, which a late frame may fill
 REPORT_EVERY_S: Final = 0.050  # shortest interval between reports of new losses
@@ -57,11 +64,12 @@ MOST_EXPENDABLE: Final = 64  # frames whose loss is excused in advance: some tha
 
 
 class FrameBudget(FrameSize):
-    """The sender's side; the owner counts its datagrams in `sent_datagrams`."""
+    """The sender's side."""
 
     __slots__ = (
         "_counted_datagrams",
         "_is_tried",
+        "_long_in_a_row",
         "_most",
         "_newest",
         "_opened",
@@ -70,12 +78,14 @@ class FrameBudget(FrameSize):
         "_reported_at",
         "_settles_at",
         "_starts_at",
+        "_told_from",
         "datagram_loss",
         "expendable",
         "loss",
         "missed",
         "recent",
         "sent_datagrams",
+        "usual",
     )
 
     def __init__(self, *, floor: int, now: float, ceiling: int = FRAME_PLAINTEXT) -> None:
@@ -87,7 +97,12 @@ class FrameBudget(FrameSize):
         self.sent_datagrams = 0
         self.expendable = 0  # frames without data that the neighbour missed: their loss does not count
         self._most = ceiling  # of the ceiling, which is lower where the path is slow
-        self._is_tried = False  # whether longer frames than the last report of a slow path allows are in use
+        self.usual = ceiling  # the same without trials of twice the length
+        self._is_tried = False  # whether longer frames than the last report of a slow path allows may be sent
+        self._told_from = (
+            math.inf
+        )  # bytes: length of frames that the receiver would report if the path is still as slow
+        self._long_in_a_row = 0  # of these; kept once they are enough for a report
         self._relaxed_at = now
         self._relaxed_datagrams = 0
         self._starts_at: float | None = None  # when reports count again, after an outage
@@ -147,19 +162,38 @@ class FrameBudget(FrameSize):
         """Has the loss of so many more frames not count."""
         self.expendable = min(self.expendable + frames, MOST_EXPENDABLE)
 
+    def sent(self, length: int, datagrams: int) -> None:
+        """Counts a frame of `length` bytes."""
+        self.sent_datagrams += datagrams
+        if length > self._told_from:
+            self._long_in_a_row += 1
+        elif self._long_in_a_row < FRAMES_IN_A_ROW:
+            self._long_in_a_row = 0
+
     def slow(self, rate: float, *, now: float) -> None:
         """Takes a report of frames that take too long: the path carries `rate` bytes a second."""
-        self.set_ceiling(min(max(int(longest_frame(rate)), self.floor), self._most))
+        longest = longest_frame(rate)
+        self._told_from = TOLERANCE * longest
         self._is_tried = False
-        self._relaxed_at, self._relaxed_datagrams = now, self.sent_datagrams
+        self.usual = min(max(int(longest), self.floor), self._most)
+        self._allow(self.usual, now=now)
 
     def relax(self, *, now: float) -> None:
         """Has longer frames tried again; to be called every second or so."""
         is_used = self.sent_datagrams - self._relaxed_datagrams >= RELAX_DATAGRAMS
-        if self.ceiling < self._most and is_used and now >= self._relaxed_at + RELAX_AFTER_S:
-            self.set_ceiling(self._most if self._is_tried else min(self.ceiling * 2, self._most))
+        if self.ceiling == self._most or not is_used or now < self._relaxed_at + RELAX_AFTER_S:
+            return
+        if not self._is_tried:
             self._is_tried = True
-            self._relaxed_at, self._relaxed_datagrams = now, self.sent_datagrams
+            self._allow(self.ceiling * 2, now=now)
+        elif self._long_in_a_row >= FRAMES_IN_A_ROW or now >= self._relaxed_at + UNUSED_AFTER_S:
+            self.usual = self._most
+            self._allow(self._most, now=now)
+
+    def _allow(self, ceiling: int, *, now: float) -> None:
+        self.set_ceiling(min(ceiling, self._most))
+        self._long_in_a_row = 0
+        self._relaxed_at, self._relaxed_datagrams = now, self.sent_datagrams
 
     def _smooth(self, frames: int, lost: float, datagrams_per_frame: float, *, now: float) -> None:
         elapsed_s, self._reported_at = now - self._reported_at, now

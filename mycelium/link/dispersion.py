@@ -7,12 +7,9 @@ frame takes long, whatever else is sent waits for it; so the neighbour is told t
 
 from typing import Final
 
-from mycelium.channel.frame_budget import longest_frame
+from mycelium.channel.frame_budget import FRAMES_IN_A_ROW, TOLERANCE, longest_frame
 
 QUICK: Final = 20_000_000.0  # bytes a second from which on frames may be of any length: the longest take 3 ms
-TOLERANCE: Final = 1.5  # times the length that a path allows: the neighbour tries a longer one now and then
-# frames in a row that took longer before the neighbour is told: a process or a network card that paused does so less often
-FRAMES_IN_A_ROW: Final = 8
 
 
 class Dispersion:

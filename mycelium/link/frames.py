@@ -191,7 +191,7 @@ class Frames:
         path.tx_bytes += length
         if is_data and now < self._sent_frames.keeps_until:
             self._sent_frames.keep(counter, bytes(block[HEAD_BYTES:] if shape is None else block), shape, now=now)
-        self.budget.sent_datagrams += 1 + total // size
+        self.budget.sent(total, 1 + total // size)
         liveness = path.liveness
         liveness.sent(counter, wants_ack=wants_ack, now=now)
         if liveness.deadline < self.due_at:

@@ -13,10 +13,9 @@ from mycelium.link.link import Link
 from mycelium.outbox import GsoLimited, Outbox
 
 USED_DATAGRAMS: Final = 64  # sent between two looks: a link that sends fewer decides nothing
-# Times by which the longest frame must have fallen, or risen: a rate is never measured twice alike, and frames of twice the
-# length are tried now and then.
+# Times by which the longest frame must have fallen, or risen: a rate is never measured twice alike.
 FALL: Final = 0.7
-RISE: Final = 3.0
+RISE: Final = 1.5
 
 
 class SuperPackets:
@@ -37,7 +36,7 @@ class SuperPackets:
         used = [frames for frames, count in sent.items() if count - before.get(frames, count) >= USED_DATAGRAMS]
         if not used:
             return
-        longest = min(max(SHORT_BYTES, *(frames.budget.ceiling for frames in used)), GSO_BYTES)
+        longest = min(max(SHORT_BYTES, *(frames.budget.usual for frames in used)), GSO_BYTES)
         has_risen = longest > self.longest and longest >= min(self.longest * RISE, GSO_BYTES)
         if has_risen or longest < self.longest * FALL:
             self.longest = longest

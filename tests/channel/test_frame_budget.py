@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mycelium.channel.frame_budget import (
     CALM_EVERY_S,
     CALM_FOR_S,
+    FRAMES_IN_A_ROW,
     OCCUPANCY_S,
     RELAX_AFTER_S,
     RELAX_DATAGRAMS,
@@ -19,6 +20,8 @@ from mycelium.channel.frame_budget import (
     REPORT_EVERY_S,
     SHORT_BYTES,
     SHORT_S,
+    TOLERANCE,
+    UNUSED_AFTER_S,
     ArrivalReport,
     FrameBudget,
 )
@@ -26,6 +29,7 @@ from mycelium.channel.frame_size import LONGEST_WAIT_S, STEP
 from mycelium.limits import FRAME_PLAINTEXT, GSO_BYTES
 
 FLOOR = 1_400
+TEN_MBIT = 1_250_000.0  # bytes a second
 
 
 @pytest.mark.parametrize(
@@ -312,7 +316,7 @@ def test_what_was_lost_while_the_link_was_dead_is_forgotten_though_other_keys_fo
     ("rate", "limit"),
     [
         (1_000.0, FLOOR),
-        (1_250_000.0, 2_500),
+        (TEN_MBIT, 2_500),
         (3_000_000.0, SHORT_BYTES),
         (6_000_000.0, SHORT_BYTES),
         (12_500_000.0, 8_750),
@@ -328,29 +332,55 @@ def test_no_frame_is_longer_than_a_slow_path_carries_soon(rate: float, limit: in
     assert limit <= SHORT_BYTES or limit <= rate * SHORT_S
 
 
+def relaxed(budget: FrameBudget, *, length: int, now: float, frames: int = RELAX_DATAGRAMS) -> int:
+    """Returns how long frames may be after so many of one length."""
+    for _ in range(frames):
+        budget.sent(length, 1)
+    budget.relax(now=now)
+    return budget.limit
+
+
 def test_longer_frames_are_tried_while_there_is_traffic_only() -> None:
     budget = FrameBudget(floor=FLOOR, now=0.0)
-    budget.slow(1_250_000.0, now=0.0)
+    budget.slow(TEN_MBIT, now=0.0)
     for second in range(1, 60):
         budget.relax(now=float(second))
     assert budget.limit == 2_500
-    limits = []
-    for now in (60.0, 60.0 + 0.9 * RELAX_AFTER_S, 60.0 + RELAX_AFTER_S):
-        budget.sent_datagrams += RELAX_DATAGRAMS
-        budget.relax(now=now)
-        limits.append(budget.limit)
-    assert limits == [5_000, 5_000, FRAME_PLAINTEXT]
+    moments = (60.0, 60.0 + 0.9 * RELAX_AFTER_S, 60.0 + RELAX_AFTER_S)
+    assert [relaxed(budget, length=5_000, now=now) for now in moments] == [5_000, 5_000, FRAME_PLAINTEXT]
+
+
+def test_longer_frames_that_no_traffic_fills_prove_nothing() -> None:
+    """They would not be reported: so the longest are used seldom, and the next report decides."""
+    budget = FrameBudget(floor=FLOOR, now=0.0)
+    budget.slow(TEN_MBIT, now=0.0)
+    borne, used_at = int(2_500 * TOLERANCE), RELAX_AFTER_S + UNUSED_AFTER_S
+    assert relaxed(budget, length=borne, now=RELAX_AFTER_S) == 5_000
+    assert relaxed(budget, length=borne, now=0.99 * used_at) == 5_000
+    for _ in range(9):  # never as many in a row as a report takes
+        budget.sent(borne, 1)
+        assert relaxed(budget, length=borne + 1, frames=FRAMES_IN_A_ROW - 1, now=0.99 * used_at) == 5_000
+    assert budget.usual == 2_500
+    assert relaxed(budget, length=borne, now=used_at) == budget.usual == FRAME_PLAINTEXT
+
+
+def test_longer_frames_that_some_traffic_fills_prove_enough() -> None:
+    budget = FrameBudget(floor=FLOOR, now=0.0)
+    budget.slow(TEN_MBIT, now=0.0)
+    assert relaxed(budget, length=2_500, now=RELAX_AFTER_S) == 5_000
+    assert relaxed(budget, length=5_000, frames=FRAMES_IN_A_ROW, now=2 * RELAX_AFTER_S) == 5_000, "few datagrams"
+    assert relaxed(budget, length=1_000, now=2 * RELAX_AFTER_S) == budget.usual == FRAME_PLAINTEXT
 
 
 def test_a_report_ends_a_trial_of_longer_frames_and_the_next_one_begins_anew() -> None:
     budget = FrameBudget(floor=FLOOR, now=0.0)
-    budget.slow(1_250_000.0, now=0.0)
+    budget.slow(TEN_MBIT, now=0.0)
     limits = []
     for now in (1.0, 3.0):
         budget.sent_datagrams += RELAX_DATAGRAMS
         budget.relax(now=now * RELAX_AFTER_S)
         limits.append(budget.limit)
-        budget.slow(1_250_000.0, now=(now + 0.5) * RELAX_AFTER_S)
+        budget.slow(TEN_MBIT, now=(now + 0.5) * RELAX_AFTER_S)
         limits.append(budget.limit)
     assert limits == [5_000, 2_500, 5_000, 2_500]
 
@@ -367,7 +397,7 @@ def test_frames_that_loss_keeps_short_stay_short_on_a_path_that_becomes_quicker(
 
 def test_growth_after_loss_ends_at_what_a_slow_path_carries() -> None:
     budget = FrameBudget(floor=FLOOR, now=0.0)
-    budget.slow(1_250_000.0, now=0.0)
+    budget.slow(TEN_MBIT, now=0.0)
     budget.report(480, 500, sent=500, now=0.05)
     for step in range(1, 20):
         budget.report(480 + 700 * step, 500 + 700 * step, sent=500 + 700 * step, now=3.0 * step)

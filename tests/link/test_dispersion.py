@@ -2,8 +2,8 @@
 
 import math
 
-from mycelium.channel.frame_budget import OCCUPANCY_S, longest_frame
-from mycelium.link.dispersion import FRAMES_IN_A_ROW, QUICK, TOLERANCE, Dispersion
+from mycelium.channel.frame_budget import FRAMES_IN_A_ROW, OCCUPANCY_S, TOLERANCE, longest_frame
+from mycelium.link.dispersion import QUICK, Dispersion
 from mycelium.wire.datagram import FRAME
 from tests.link.lab import LinkLab
 

@@ -1,6 +1,6 @@
 """A host's kernel is asked for super-packets as long as the frames of the links that it sends over may be."""
 
-from mycelium.channel.frame_budget import RELAX_AFTER_S, SHORT_BYTES
+from mycelium.channel.frame_budget import RELAX_AFTER_S, SHORT_BYTES, UNUSED_AFTER_S
 from mycelium.limits import GSO_BYTES
 from mycelium.link.link import Link
 from mycelium.node.super_packets import USED_DATAGRAMS, SuperPackets
@@ -42,8 +42,8 @@ class Watched:
     def slow(self, link: Link, rate: float) -> None:
         link.frames.budget.slow(rate, now=self._now)
 
-    def relax(self, link: Link) -> None:
-        self._now += RELAX_AFTER_S
+    def relax(self, link: Link, *, after_s: float = RELAX_AFTER_S) -> None:
+        self._now += after_s
         link.frames.budget.relax(now=self._now)
 
 
@@ -82,14 +82,30 @@ def test_a_rate_that_is_measured_a_little_otherwise_and_a_trial_of_longer_frames
 
 
 def test_they_are_long_again_on_a_path_that_has_become_quick() -> None:
+    """As long as they are short, so are frames: these prove nothing."""
     watched = Watched()
     watched.slow(watched.one, SLOW)
-    lengths = watched.asked(watched.one)
-    for _ in range(2):
-        lengths += watched.asked(watched.one)
-        watched.relax(watched.one)
-    lengths += watched.asked(watched.one)
-    assert lengths == [OF_SLOW, GSO_BYTES]
+    lengths = [watched.asked(watched.one)]
+    for wait_s in (RELAX_AFTER_S, UNUSED_AFTER_S):
+        watched.relax(watched.one, after_s=wait_s)
+        lengths.append(watched.asked(watched.one))
+    assert lengths == [[OF_SLOW], [], [GSO_BYTES]]
+
+
+def test_they_become_longer_with_the_rate() -> None:
+    watched = Watched()
+    watched.slow(watched.one, SLOWER)
+    assert watched.asked(watched.one) == [SHORT_BYTES]
+    watched.slow(watched.one, 2 * SLOW)
+    assert watched.asked(watched.one) == [2 * OF_SLOW]
+
+
+def test_a_trial_of_longer_frames_does_not_decide_how_long_they_are_at_first() -> None:
+    """A link counts from its second look on, when a trial may be under way."""
+    watched = Watched()
+    watched.slow(watched.one, SLOW)
+    watched.relax(watched.one)
+    assert watched.asked(watched.one) == [OF_SLOW]
 
 
 def test_a_link_that_is_new_counts_from_its_second_look_on() -> None:
