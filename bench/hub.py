@@ -40,6 +40,7 @@ OF_THE_HUB: Final = (
     "handshakes_refused",
     "links_refused",
     "udp_strangers_paused",
+    "udp_strangers_crowded_out",
     "routing_resumed",
     "routing_updates_sent",
     "routing_updates_received",

@@ -76,9 +76,7 @@ CONTROL_BYTES_OF_ALL: Final = SharedRate(2 << 20, 4 * CONTROL_BYTES_AT_ONCE, 8 <
 PLAIN_FRAMES_PER_SECOND: Final = 2_000
 PLAIN_FRAMES_AT_ONCE: Final = 16_384  # of those in a row: some times CONTROL_BYTES_AT_ONCE in segments
 # of all neighbours together: a third of a slow core; few are an honest one's acknowledgements, at most every 5 ms, and probes
-PLAIN_FRAMES_OF_ALL: Final = SharedRate(
-    16_000, at_once=4 * PLAIN_FRAMES_AT_ONCE, little_per_second=220, little_at_once=1_000
-)
+PLAIN_FRAMES_OF_ALL: Final = SharedRate(16_000, 4 * PLAIN_FRAMES_AT_ONCE, 220, 1_000)
 # such frames of one neighbour beyond which the operator is told, while they are still read: an honest one's, and some dumps
 CHATTER_PER_SECOND: Final = 250
 CHATTER_AT_ONCE: Final = 6_144  # of those in a row: segments of a full table, and their acknowledgements
@@ -264,6 +262,8 @@ SOCKET_BUFFER_BYTES: Final = 8 << 20
 # requested for strangers' handshakes, and for all else: some hundred handshakes
 STRANGERS_BUFFER_BYTES: Final = 256 << 10
 STRANGERS_SHARE: Final = 0.1  # of the time of this process, for either of them: 5,000 junk datagrams a second
+HANDSHAKES_SAVED_S: Final = 2.0  # of it that handshakes leave unused: for a thousand neighbours that come back at once
+HANDSHAKES_SHARE: Final = 0.3  # of the time, while that lasts
 STRANGERS_AT_ONCE_S: Final = 0.01  # of that time in a row, which links wait for: some handshakes
 STRANGERS_WAITING: Final = 512  # handshakes that were read and wait to be answered, 1.3 KB each; the fair share decides
 # batches of strangers' datagrams, 64 KB each at most, that are read before their turn to find those of new links among them

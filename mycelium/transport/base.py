@@ -53,7 +53,10 @@ class Transport(Protocol):
         """
 
     def holds_more(self) -> bool:
-        """Tells whether `receive` has datagrams that were read already, so that the descriptor need not be readable."""
+        """Tells whether `receive` has datagrams that were read already, so that the descriptor need not be readable.
+
+        Whoever turns to other work before `receive` has returned None asks this first.
+        """
 
     def waited_s(self) -> float:
         """Returns how many seconds the newest datagram from `receive` had waited in the system; 0 if unknown."""

@@ -11,9 +11,10 @@ from time import monotonic, thread_time
 
 from mycelium.counters import drops
 from mycelium.endpoint import Endpoint
+from mycelium.limits import HANDSHAKES_SAVED_S, HANDSHAKES_SHARE, STRANGERS_AT_ONCE_S, STRANGERS_SHARE
 from mycelium.transport.base import Received
 from mycelium.transport.fair_queue import FairQueue
-from mycelium.transport.udp_strangers import StrangersCounters, UdpStrangers
+from mycelium.transport.udp_strangers import Allowance, StrangersCounters, UdpStrangers
 from mycelium.transport.underlay import Underlay
 
 
@@ -30,6 +31,8 @@ class UdpHandshakes(UdpStrangers):
     """What begins links and connections, one datagram after the other, whoever has begun fewest first.
 
     Reading ahead takes as long as answering, at most: where answers are cheap, to read more would keep them from being given.
+    What was not used of the share of the time is saved up: all neighbours come back at once where this host was cut off, or the
+    process has just begun.
     """
 
     __slots__ = ("_queue",)
@@ -46,10 +49,15 @@ class UdpHandshakes(UdpStrangers):
     ) -> None:
         super().__init__(udp, underlay=underlay, clock=clock, work_clock=work_clock)
         self.counters = HandshakesCounters()
+        self._allowances = [
+            Allowance(HANDSHAKES_SHARE, STRANGERS_AT_ONCE_S),
+            Allowance(STRANGERS_SHARE, HANDSHAKES_SAVED_S),
+        ]
         self._queue = FairQueue()
 
-    def holds_more(self) -> bool:
-        return bool(self._queue) and not self.is_paused
+    @property
+    def _holds(self) -> bool:
+        return bool(self._queue)
 
     def waited_s(self) -> float:
         return 0.0  # the system knows it of what was read last, not of what is answered

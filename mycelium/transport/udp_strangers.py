@@ -27,16 +27,36 @@ class StrangersCounters(UdpCounters):
     strangers_paused: int = counter("Pauses in reading what strangers send, as they send too much.")
 
 
+class Allowance:
+    """Time to spend: a share of what passes, of which at most `most_s` is saved up; more may be spent, and is owed then."""
+
+    __slots__ = ("_most_s", "_share", "left_s")
+
+    def __init__(self, share: float, most_s: float) -> None:
+        self._share = share
+        self._most_s = self.left_s = most_s
+
+    def earn(self, passed_s: float) -> None:
+        """Takes that time has passed."""
+        self.left_s = min(self.left_s + passed_s * self._share, self._most_s)
+
+    @property
+    def owed_for_s(self) -> float:
+        """Returns for how long nothing may be spent."""
+        return max(-self.left_s, 0.0) / self._share
+
+
 class UdpStrangers(UdpTransport):
     """What strangers send to the port of a `UdpTransport`; nothing is sent from here.
 
-    Looking at it may take STRANGERS_SHARE of the time. What it takes is the time of this thread up to the next `receive`.
+    Looking at it may take STRANGERS_SHARE of the time. What it takes is the time of this thread up to the next `receive`, or to
+    `holds_more`, by which a reader turns to others: what those do is not charged for.
     """
 
     __slots__ = (
+        "_allowances",
         "_clock",
-        "_credit_s",
-        "_credited_at",
+        "_earned_at",
         "_is_sorting",
         "_kept",
         "_looks_since",
@@ -60,8 +80,8 @@ class UdpStrangers(UdpTransport):
         self.counters = StrangersCounters()
         self._clock = clock
         self._work_clock = work_clock
-        self._credit_s = STRANGERS_AT_ONCE_S
-        self._credited_at = clock()
+        self._allowances = [Allowance(STRANGERS_SHARE, STRANGERS_AT_ONCE_S)]  # each must allow it
+        self._earned_at = clock()
         self._looks_since: float | None = None  # on the clock of work, while the last datagrams are not charged for
         self._spent_s = 0.0  # what it took to look at what was charged for last
         self._kept: deque[Received] = deque()  # copies of what was read before its turn
@@ -88,7 +108,12 @@ class UdpStrangers(UdpTransport):
         return received
 
     def holds_more(self) -> bool:
-        return bool(self._held or self._kept) and not self.is_paused
+        self._charge()
+        return self._holds and not self.is_paused
+
+    @property
+    def _holds(self) -> bool:
+        return bool(self._held or self._kept)
 
     def set_aside(self, is_expected: Callable[[memoryview], bool]) -> list[tuple[Received, float]]:
         """Reads what has come, whoever's turn it is; returns copies of what is expected, each with its time of arrival.
@@ -143,12 +168,12 @@ class UdpStrangers(UdpTransport):
         """Tells whether the share of the time is not used up; begins a pause if it is."""
         self._charge()
         now = self._clock()
-        earned_s = (now - self._credited_at) * STRANGERS_SHARE
-        self._credit_s = min(self._credit_s + earned_s, STRANGERS_AT_ONCE_S)
-        self._credited_at = now
-        if self._credit_s > 0:
+        for one in self._allowances:
+            one.earn(now - self._earned_at)
+        self._earned_at = now
+        if all(one.left_s > 0 for one in self._allowances):
             return True
-        self.due_at = now + PAUSE_S - self._credit_s / STRANGERS_SHARE
+        self.due_at = now + PAUSE_S + max(one.owed_for_s for one in self._allowances)
         self._poll.modify(self._socket, 0)
         self.counters.strangers_paused += 1
         return False
@@ -157,10 +182,11 @@ class UdpStrangers(UdpTransport):
         """Takes what it has cost to look at the last datagrams."""
         if self._looks_since is not None:
             self._spent_s = self._work_clock() - self._looks_since
-            self._credit_s -= self._spent_s
+            for one in self._allowances:
+                one.left_s -= self._spent_s
             self._looks_since = None
 
     def _await(self) -> None:
         """Has the descriptor be readable again; while something is kept it always is, as the socket is always writable."""
         if not self.is_paused:
-            self._poll.modify(self._socket, select.EPOLLIN | (select.EPOLLOUT if self.holds_more() else 0))
+            self._poll.modify(self._socket, select.EPOLLIN | (select.EPOLLOUT if self._holds else 0))

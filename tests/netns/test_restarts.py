@@ -1,4 +1,4 @@
-"""A relay is killed and comes back a second later, with or without what it knew of time: it is used again."""
+"""A relay that ends and comes back is used again: killed, with or without what it knew of time, or stopped as the only one."""
 
 import time
 from typing import Final
@@ -7,7 +7,14 @@ import pytest
 
 from tests.lab.mesh import DaemonMesh, ring
 from tests.netns.conftest import MakeMesh
-from tests.netns.healing import HEALED_SECONDS, next_hop, outage_of, wait_answered, wait_next_hop, wait_told
+from tests.netns.healing import (
+    HEALED_SECONDS,
+    next_hop,
+    outage_of,
+    wait_answered,
+    wait_next_hop,
+    wait_told,
+)
 
 pytestmark = pytest.mark.netns
 
@@ -81,3 +88,20 @@ def assert_told(mesh: DaemonMesh, used: str, spare: str, since: int) -> None:
     back = wait_told(mesh["a"], "route", away["sequence"], node=b, before=second, after=first)
     assert away["cause"]
     assert back["cause"]
+
+
+def test_a_hub_that_was_stopped_is_used_as_soon_as_it_is_back(make_mesh: MakeMesh) -> None:
+    """Its neighbours dial it all the time meanwhile, and have the routes over it with its first message."""
+    star = make_mesh([(leaf, "hub") for leaf in "abc"], options=["--no-shortcuts"])
+    star.start()
+    star.wait_converged()
+    since, hub = star["a"].newest_event(), star["hub"]
+
+    def restart() -> None:
+        hub.stop()
+        star.start(["hub"])
+
+    assert outage_of(star["a"], star["b"], restart) < HEALED_SECONDS
+    wait_answered(star["c"], hub)
+    wait_told(star["a"], "link-down", since, node=hub.address, cause="closed")
+    wait_told(star["a"], "link-up", since, node=hub.address)

@@ -9,7 +9,13 @@ from typing import Final
 import pytest
 
 from mycelium.endpoint import Endpoint
-from mycelium.limits import STRANGERS_AT_ONCE_S, STRANGERS_WAITING
+from mycelium.limits import (
+    HANDSHAKES_SAVED_S,
+    HANDSHAKES_SHARE,
+    STRANGERS_AT_ONCE_S,
+    STRANGERS_SHARE,
+    STRANGERS_WAITING,
+)
 from mycelium.transport.base import Received
 from mycelium.transport.udp_handshakes import UdpHandshakes
 from mycelium.transport.udp_socket import open_udp_socket
@@ -78,14 +84,14 @@ def test_what_is_read_ahead_is_answered_one_by_one(paced: Paced, flooder: socket
 
 
 def test_a_batch_is_taken_apart(paced: Paced, monkeypatch: pytest.MonkeyPatch) -> None:
-    batches: list[Received] = [(memoryview(b"\x10" * 250), 100, Endpoint("udp", FLOODER, 1))]
+    batches: list[Received] = [(memoryview(bytes(range(250))), 100, Endpoint("udp", FLOODER, 1))]
     monkeypatch.setattr(UdpHandshakes, "_receive_at_once", lambda self: batches.pop() if batches else None)
     assert list(map(len, paced.answered())) == [100, 100, 50]
 
 
 def test_what_waits_has_the_descriptor_readable_after_a_pause(paced: Paced, flooder: socket.socket) -> None:
-    for _ in range(30):
-        flooder.sendto(b"\x10" + bytes(100), paced.there)
+    for number in range(30):
+        flooder.sendto(bytes([0x10, number]) * 50, paced.there)
     first = paced.answered(answer_s=STRANGERS_AT_ONCE_S / 4)
     assert 1 < len(first) < 30
     assert len(paced.handshakes._queue) == 30 - len(first)  # all are read
@@ -100,12 +106,34 @@ def test_what_waits_has_the_descriptor_readable_after_a_pause(paced: Paced, floo
     assert not paced.is_readable()
 
 
+def spent_within(paced: Paced, flooder: socket.socket, seconds: float) -> float:
+    """Returns for how long a flood was answered."""
+    begin, before = paced.now, paced.worked
+    while paced.now < begin + seconds:
+        if paced.handshakes.due_at < inf:
+            paced.resume()
+        flooder.sendto(b"\x10 %f" % paced.worked, paced.there)
+        paced.answered(answer_s=STRANGERS_AT_ONCE_S / 4)
+    return paced.worked - before
+
+
+def test_the_share_that_was_not_used_is_spent_on_all_who_come_back_at_once(
+    paced: Paced, flooder: socket.socket
+) -> None:
+    for _ in range(2):
+        assert spent_within(paced, flooder, 4.0) == pytest.approx(4.0 * HANDSHAKES_SHARE, rel=0.2)
+        spent_within(paced, flooder, HANDSHAKES_SAVED_S / (HANDSHAKES_SHARE - STRANGERS_SHARE))
+        assert spent_within(paced, flooder, 10.0) == pytest.approx(10.0 * STRANGERS_SHARE, rel=0.1)
+        paced.resume()
+        paced.now += HANDSHAKES_SAVED_S / STRANGERS_SHARE  # of silence
+
+
 def test_a_newcomer_is_answered_before_a_flood_that_came_first(
     paced: Paced, flooder: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mycelium.transport.fair_queue.subnets_of", lambda host: (host.encode(),))
-    for _ in range(40):
-        flooder.sendto(b"\x10" + bytes(100), paced.there)
+    for number in range(40):
+        flooder.sendto(bytes([0x10, number]) * 50, paced.there)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as newcomer:
         newcomer.bind((NEWCOMER, 0))
         newcomer.sendto(b"\x10newcomer", paced.there)
@@ -114,8 +142,8 @@ def test_a_newcomer_is_answered_before_a_flood_that_came_first(
 
 def test_reading_ahead_takes_no_longer_than_answering(paced: Paced, flooder: socket.socket) -> None:
     """Otherwise a flood of what is cheap to refuse would have little of it answered, a newcomer's least."""
-    for _ in range(60):
-        flooder.sendto(b"\x10" + bytes(100), paced.there)
+    for number in range(60):
+        flooder.sendto(bytes([0x10, number]) * 50, paced.there)
     assert paced.handshakes.receive() is not None
     paced.worked += 10 * READ_S
     read = len(paced.handshakes._queue)
@@ -124,8 +152,8 @@ def test_reading_ahead_takes_no_longer_than_answering(paced: Paced, flooder: soc
 
 
 def test_more_than_may_wait_are_counted(paced: Paced, monkeypatch: pytest.MonkeyPatch) -> None:
-    batch = memoryview(b"\x10" * (STRANGERS_WAITING + 5))
-    batches: list[Received] = [(batch, 1, Endpoint("udp", FLOODER, 1))]
+    batch = memoryview(b"".join(number.to_bytes(2, "big") for number in range(STRANGERS_WAITING + 5)))
+    batches: list[Received] = [(batch, 2, Endpoint("udp", FLOODER, 1))]
     monkeypatch.setattr(UdpHandshakes, "_receive_at_once", lambda self: batches.pop() if batches else None)
     assert paced.handshakes.receive() is not None
     assert paced.handshakes.counters.strangers_crowded_out == 5

@@ -66,6 +66,16 @@ def paced() -> Iterator[Paced]:
     opened.strangers.close()
 
 
+def test_what_others_do_between_two_turns_is_not_charged_for(paced: Paced, sender: socket.socket) -> None:
+    for _ in range(3):
+        sender.sendto(b"junk", paced.there)
+        assert paced.strangers.receive() is not None
+        paced.worked += COST_S
+        assert not paced.strangers.holds_more()
+        paced.worked += 10 * STRANGERS_AT_ONCE_S  # whoever is read next
+    assert paced.read(sender) == pytest.approx(STRANGERS_AT_ONCE_S / COST_S, abs=4)
+
+
 def test_a_flood_is_looked_at_for_a_share_of_the_time(paced: Paced, sender: socket.socket) -> None:
     strangers = paced.strangers
     assert paced.read(sender) == pytest.approx(STRANGERS_AT_ONCE_S / COST_S, abs=1)
