@@ -51,7 +51,7 @@ SENT_BYTES_PER_LINK: Final = 8 << 20  # sealed frames kept to be sent again
 REPAIR_BYTES_PER_NODE: Final = 32 << 20  # bytes of frames kept to be sent again, and of held ones, of all links
 # own proofs of ML-DSA keys made for neighbours, for known partners and for others, 0.3 ms each: members want them each time
 KEY_PROOFS_OF_ALL: Final = SharedRate(200, 1_024, 0.1, 4)
-# data that waits for the proof of the keys it came under, for 5 s at most: of links, and of sessions; little is a flow's
+# data that waits 5 s at most for the proof of its keys: of links, in sessions of known partners, of others; little is a flow's
 UNPROVED_BYTES_OF_ALL: Final = SharedRate(1 << 20, at_once=16 << 20, little_per_second=64 << 10, little_at_once=1 << 20)
 REPLAY_WINDOW: Final = 8_192  # counters that a frame or train may be behind the newest one opened
 HANDSHAKES_REMEMBERED: Final = 32  # of links and of sessions that are over, whose last messages may still come

@@ -12,7 +12,7 @@ KEPT_OVERHEAD: Final = 256  # bytes charged for data that waits besides its own
 class AwaitedProof(Parts):
     """The parts of one proof; `until` is when it must have come, `asked_at` when it was asked for last.
 
-    `early` is data that was opened under the keypair meanwhile: it has no effect, and waits for the proof or ends with it.
+    `early` is data that was opened under the keys meanwhile: it has no effect, and waits for the proof or ends with them.
     """
 
     __slots__ = ("_early_bytes", "_other", "asked_at", "certificates", "early", "until")

@@ -87,6 +87,10 @@ class KeyProofs(ABC, Generic[Proved]):
     def _refuse(self, keypair: Proved, cause: str, *, now: float) -> None:
         """Drops a keypair that is not the other end's."""
 
+    @abstractmethod
+    def _take_early(self, early: list[memoryview]) -> None:
+        """Has data taken that has waited for a proof."""
+
     # -- what happens --------------------------------------------------------------------------------------------------
 
     def begin(self, keypair: Proved, *, now: float) -> None:
@@ -97,10 +101,20 @@ class KeyProofs(ABC, Generic[Proved]):
         self._arm()
 
     def _await(self, keypair: Proved, *, now: float) -> None:
-        keypair.awaited = None
-        if self.wanted is not None:
-            keypair.awaited = AwaitedProof(self._other, self._early_bytes, until=now + PROVED_WITHIN_S)
-            self._ask(keypair, keypair.awaited, self.wanted, now=now)
+        before = keypair.awaited
+        if self.wanted is None:
+            self._end_waiting(keypair)
+            return
+        keypair.awaited = AwaitedProof(self._other, self._early_bytes, until=now + PROVED_WITHIN_S)
+        if before is not None:
+            keypair.awaited.early = before.early
+        self._ask(keypair, keypair.awaited, self.wanted, now=now)
+
+    def _end_waiting(self, keypair: Proved) -> None:
+        """Has nothing wait for a proof under a keypair any more."""
+        awaited, keypair.awaited = keypair.awaited, None
+        if awaited is not None and awaited.early:
+            self._take_early(awaited.early)
 
     def want(self, fingerprint: bytes | None, *, now: float) -> None:
         """Wants the proof of another key from now on, or with None of none."""
@@ -174,7 +188,7 @@ class KeyProofs(ABC, Generic[Proved]):
         self._accept(keypair, now=now)
 
     def _accept(self, keypair: Proved, *, now: float) -> None:
-        keypair.awaited = None
+        self._end_waiting(keypair)
         self._send(keypair, ProofAccepted(), now=now)
         self._passes(keypair, now=now)
 

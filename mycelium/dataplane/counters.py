@@ -9,7 +9,6 @@ from mycelium.counters import counter, drops
 class DataplaneCounters:
     """Totals since the node started. A super-packet counts as one packet."""
 
-    trains_unproved: int = drops("Trains dropped: under keys for which their sender has not proved its ML-DSA key.")
     packets_sent: int = counter("Packets read from TUN and sent to other nodes.")
     packets_foreign_source: int = drops("Packets read from TUN and refused: the source address is not this node's.")
     packets_no_route: int = drops("Packets read from TUN and refused: no route to the destination.")

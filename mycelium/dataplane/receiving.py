@@ -65,7 +65,6 @@ _HOP_LIMIT_OFFSET: Final = 7
 _TRAIN_FLAGS_OFFSET: Final = 1
 _TRAIN_KIND_OFFSET: Final = 2
 _TRAIN_CLASS_OFFSET: Final = 3
-_OPENED: Final = 0  # kind of a train that was opened before its keys were proved; none arrives with it
 _ITEM_FLAGS: Final = 0x0F
 _ITEM_TYPE: Final = 0xF0
 
@@ -238,9 +237,7 @@ class Receiving:
         elif kind == SESSION_COOKIE:
             self._sessions.receive_cookie(source, index, bytes(train[TRAIN_HEADER_BYTES:]), now=now)
         elif kind == SESSION_PROOF:
-            for early in self._sessions.receive_proof(source, index, counter, train[TRAIN_HEADER_BYTES:], now=now):
-                hop_limit, *_, index, counter, _, _ = TRAIN_HEADER.unpack_from(early)
-                self._open_train(hop_limit, index, counter, source, early, now=now)
+            self._sessions.receive_proof(source, index, counter, train[TRAIN_HEADER_BYTES:], now=now)
         elif kind == ERROR:
             self._relay_errors.receive(source, train[TRAIN_HEADER_BYTES:], neighbour=neighbour, now=now)
         elif kind == RELAY:
@@ -249,7 +246,7 @@ class Receiving:
             handler(source, train[TRAIN_HEADER_BYTES:], neighbour=neighbour, home=home, now=now)
         else:
             self._counters.trains_malformed += 1
-        if self._sessions.ready:
+        if self._sessions.ready or self._sessions.early:
             self.release_ready(now=now)
 
     def _receive_data(self, header: TrainHeader, train: memoryview, neighbour: bytes, *, now: float) -> None:
@@ -279,31 +276,36 @@ class Receiving:
         self._receive_train(header, inside, neighbour, home=home_in(train), now=now)
 
     def _open_train(
-        self, hop_limit: int, index: int, counter: int, source: bytes, train: memoryview, *, now: float
+        self,
+        hop_limit: int,
+        index: int,
+        counter: int,
+        source: bytes,
+        train: memoryview,
+        *,
+        early: bool = False,
+        now: float,
     ) -> None:
-        entry = self._sessions.by_index.get(index)
-        if entry is None or entry[0].peer != source:
+        session, keys = self._sessions.by_index.get(index, (None, None))
+        if session is None or keys is None or session.peer != source:
             self._counters.trains_unknown_session += 1
             self._sessions.receive_unknown(source, now=now)
             return
-        session, keys = entry
         body = train[TRAIN_HEADER_BYTES:]
-        opening = keys.opening
-        kind = train[_TRAIN_KIND_OFFSET]
-        if kind == UNSEALED:
-            plain, is_open = body, keys.is_confirmed and opening.note(counter)
-        elif kind == _OPENED:
-            plain, is_open = body, True
+        if early:  # it was opened before, and kept for the proof
+            plain, is_open = body[:-TAG_BYTES], True
+        elif train[_TRAIN_KIND_OFFSET] == UNSEALED:
+            plain, is_open = body, keys.is_confirmed and keys.opening.note(counter)
         elif len(body) < TAG_BYTES:
             self._counters.trains_malformed += 1
             return
         else:
             plain = self._outbox.take(len(body) - TAG_BYTES)
-            is_open = opening.open_into(counter, body, train[AAD_START:TRAIN_HEADER_BYTES], plain)
+            is_open = keys.opening.open_into(counter, body, train[AAD_START:TRAIN_HEADER_BYTES], plain)
         if not is_open:
             self._counters.trains_not_opened += 1
             return
-        if keys is not session.sending and kind != _OPENED and not self._sessions.opened_under(session, keys, now=now):
+        if keys is not session.sending and not early and not self._sessions.opened_under(session, keys, now=now):
             self._keep(keys, train, plain, now=now)
             return
         keys.last_opened = session.last_used = now
@@ -314,11 +316,10 @@ class Receiving:
             self._sending.report(session, *keys.report.take(now=now), now=now)
 
     def _keep(self, keys: SessionKeypair, train: memoryview, plain: memoryview, *, now: float) -> None:
-        """Keeps an opened train until its keys are proved; `_open_train` takes it then."""
-        head = bytearray(train[:TRAIN_HEADER_BYTES])
-        head[_TRAIN_KIND_OFFSET] = _OPENED
-        if keys.awaited is None or not keys.awaited.keep(head, plain, now=now):
-            self._counters.trains_unproved += 1
+        """Keeps an opened train, with the end that an error about it quotes, until its keys are proved."""
+        head, end = train[:TRAIN_HEADER_BYTES], train[-TAG_BYTES:]
+        if keys.awaited is None or not keys.awaited.keep(head, plain, end, now=now):
+            self._sessions.counters.trains_unproved += 1
 
     def _deliver(self, session: Session, plain: memoryview, hop_limit: int, flags: int, *, now: float) -> None:
         """Delivers the packets of a train whose sender owns their source and this node their destination."""
@@ -385,7 +386,11 @@ class Receiving:
         return owner == node and address not in self._next_hop
 
     def release_ready(self, *, now: float) -> None:
-        """Sends what waited for sessions that have keys now."""
+        """Takes what waited for proofs of keys that have come, and sends what waited for sessions that have keys now."""
+        waited, self._sessions.early[:] = list(self._sessions.early), []
+        for source, train in waited:
+            hop_limit, *_, index, counter, _, _ = TRAIN_HEADER.unpack_from(train)
+            self._open_train(hop_limit, index, counter, source, train, early=True, now=now)
         ready, self._sessions.ready[:] = list(self._sessions.ready), []
         for session in ready:
             if session.queue:

@@ -33,4 +33,5 @@ class HandshakeCounters:
     handshakes_refused: int = counter("Handshake messages dropped: not authentic, or unexpected.")
     handshakes_incomplete: int = drops("Handshake messages dropped: some of their parts never arrived.")
     handshakes_repeated: int = counter("Handshake messages that came after their handshake was over.")
+    datagrams_early: int = drops("Datagrams dropped that came before the end of their handshake, which never came.")
     handshakes_given_up: int = counter("Handshakes given up: no answer.")

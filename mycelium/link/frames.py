@@ -64,6 +64,7 @@ class Frames:
         "budget",
         "counters",
         "due_at",
+        "early",
         "filled_bytes",
         "keypairs",
         "last_heard",
@@ -94,13 +95,12 @@ class Frames:
         self.last_heard = now
         self.takes_unsealed = False  # whether the neighbour does: older versions do not
         self.counters = counters
+        self.early: list[memoryview] = []  # data frames that have waited for a proof, and whose turn has come
         self.due_at = inf  # the deadline of the link that `arm` was told last; the true one is never earlier
         self._arm, self._owner = arm, owner
-        self._outbox = outbox
-        self._transmits = outbox.transmits
+        self._outbox, self._transmits = outbox, outbox.transmits
         self._path_by_endpoint = paths.by_endpoint
-        self._flow_order = repair.order
-        self._sent_frames = repair.sent
+        self._flow_order, self._sent_frames = repair.order, repair.sent
         self._filling = memoryview(b"")
         self._folding = Folding()
         self._filled_class = 0
@@ -245,8 +245,8 @@ class Frames:
         return frames
 
     def request_repairs(self, *, now: float) -> list[memoryview]:
-        """Asks for what is missing, where that is due; returns data frames that have waited in vain for earlier ones."""
-        released: list[memoryview] = []
+        """Asks for what is missing, where that is due; returns data frames that need not wait any longer."""
+        released, self.early = self.early, []
         for keypair in self.keypairs.by_index.values():
             self._request_repair(keypair, released, now=now)
         return released
@@ -392,7 +392,8 @@ class Frames:
         if plain[0] == PROOF:
             path = self._path_by_endpoint.get(endpoint, self.paths.active)
             self._owner.frame_opened(PROOF, keypair, path, plain[FRAME_HEADER_BYTES:], now=now)
-            return awaited.early if keypair.awaited is None else []
+            released, self.early = self.early, []
+            return released
         pass_on_mark(keypair, counter, plain)
         if plain[0] not in OF_TRAINS or not awaited.keep(plain, now=now):
             self.counters.frames_unproved += 1

@@ -367,8 +367,9 @@ class Handshakes:
         if response is None or not is_same_remote(response.endpoint, endpoint):
             raise HandshakeError("message 3 for no handshake of ours")
         keys = response.noise.receive_message_3(data)
+        early, response.early = response.early, []
         self._forget_response(index)
-        return Completed(keys, endpoint, None, early=response.early, is_narrow=response.is_narrow)
+        return Completed(keys, endpoint, None, early=early, is_narrow=response.is_narrow)
 
     def _receive_cookie(self, endpoint: Endpoint, data: bytes) -> None:
         """Answers a cookie by message 1 with what proves it: the first cookie at once, one of the others by the next copy.
@@ -395,3 +396,4 @@ class Handshakes:
         response = self._responses.pop(index)
         self._over.append(index)
         del self._response_of[response.question]
+        self.counters.datagrams_early += sum(-(-len(one.burst) // one.segment_size) for one in response.early)

@@ -44,6 +44,9 @@ class LinkProofs(KeyProofs[LinkKeypair]):
         if fingerprint != self.wanted:
             self.failure = None
         super().want(fingerprint, now=now)
+        if self._frames.early:
+            self.due_at = now
+            self._frames.arm(now)
 
     def take_frame(self, keypair: LinkKeypair, body: memoryview, *, now: float) -> bool:
         """Takes the body of a frame about proofs; tells whether the neighbour's is complete with it. Raises DecodeError."""
@@ -62,6 +65,9 @@ class LinkProofs(KeyProofs[LinkKeypair]):
         if keypair.is_settled and keypair is not sending and keypair.established >= sending.established:
             frames.send_under(keypair)
         self._probes.ask(frames.paths.by_endpoint.get(keypair.endpoint, frames.paths.active), now=now)
+
+    def _take_early(self, early: list[memoryview]) -> None:
+        self._frames.early += early
 
     def _refuse(self, keypair: LinkKeypair, cause: str, *, now: float) -> None:
         """Drops a keypair that is not the neighbour's; the link goes on under another one, or ends."""

@@ -116,6 +116,8 @@ class Keypairs:
     def remove(self, keypair: LinkKeypair) -> None:
         """Forgets a keypair, and gives back what it holds."""
         del self.by_index[keypair.local_index]
+        if keypair.awaited is not None:
+            self._counters.frames_unproved += len(keypair.awaited.early)
         keypair.close()
 
     def _resend_message_3(self, keypair: LinkKeypair, *, now: float) -> None:

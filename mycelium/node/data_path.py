@@ -209,7 +209,7 @@ class DataPath:
     def handle_timeout(self, due: Container[bytes | str], *, now: float) -> None:
         """Does what is due; the deadlines of `due` have come."""
         self.sessions.handle_timeout(now=now)
-        if self.sessions.ready:
+        if self.sessions.ready or self.sessions.early:
             self.receiving.release_ready(now=now)
         if _DIRECTORY in due:
             self.directory.handle_timeout(now=now)

@@ -11,6 +11,7 @@ class SessionCounters(KeyProofCounters):
     """Totals since the node started."""
 
     packets_queue_full: int = drops("Packets dropped while a session was being set up: its queue was full.")
+    packets_forgotten: int = drops("Packets dropped while a session was being set up: it gave way to another one.")
     sessions_refused: int = drops("Session handshake messages dropped: invalid, unexpected or beyond a rate.")
     sessions_repeated: int = counter("Session replies and cookies that came after their request was over.")
     sessions_sent_a_cookie: int = drops("Session requests answered with a cookie: more came than are answered.")
@@ -19,4 +20,5 @@ class SessionCounters(KeyProofCounters):
     sessions_unproved: int = drops(
         "Keys of sessions dropped: the peer has not proved what its pin or certificate names."
     )
+    trains_unproved: int = drops("Trains dropped: under keys for which their sender has not proved its ML-DSA key.")
     proof_trains_refused: int = drops("Trains about proofs of keys dropped: not authentic, or unreadable.")

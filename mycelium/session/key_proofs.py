@@ -76,11 +76,12 @@ class ProofSource(Struct, frozen=True):
 
 
 class _Share:
-    """How many proofs are made for partners of one kind, and how many parts they are shown."""
+    """How many proofs are made for partners of one kind, how many parts they are shown, and how much data of them waits."""
 
     def __init__(self) -> None:
         self.made = SharedBucket[bytes](KEY_PROOFS_OF_ALL, keys=SESSIONS, now=0.0)
         self.shown = SharedBucket[bytes](SESSION_PROOF_PARTS_OF_ALL, keys=SESSIONS, now=0.0)
+        self.early_bytes = SharedBucket[bytes](UNPROVED_BYTES_OF_ALL, keys=SESSIONS, now=0.0)
 
 
 class ProofBudgets:
@@ -89,7 +90,6 @@ class ProofBudgets:
     def __init__(self, counters: SessionCounters) -> None:
         self.counters = counters
         self.known, self.strangers = _Share(), _Share()
-        self.early_bytes = SharedBucket[bytes](UNPROVED_BYTES_OF_ALL, keys=SESSIONS, now=0.0)
 
 
 class ProofsOwner(Protocol):
@@ -100,6 +100,9 @@ class ProofsOwner(Protocol):
 
     def not_proved(self, session: Session, keypair: SessionKeypair, cause: str, *, now: float) -> None:
         """Drops a keypair that is not the partner's."""
+
+    def take_early(self, session: Session, early: list[memoryview]) -> None:
+        """Takes trains that have waited for a proof."""
 
 
 class ProofSender(Protocol):
@@ -124,9 +127,8 @@ class SessionProofs(KeyProofs[SessionKeypair]):
         budgets: ProofBudgets,
         note_due: Callable[[bytes, float], None],
     ) -> None:
-        super().__init__(
-            source.prover, budgets.strangers.made, budgets.early_bytes, budgets.counters, session.peer, None
-        )
+        share = budgets.strangers
+        super().__init__(source.prover, share.made, share.early_bytes, budgets.counters, session.peer, None)
         self.is_asked = source.members() is not None
         self._session = session
         self._owner = owner
@@ -169,6 +171,13 @@ class SessionProofs(KeyProofs[SessionKeypair]):
     def _passes(self, keypair: SessionKeypair, *, now: float) -> None:
         if keypair.is_settled:
             self._owner.proved(self._session, keypair, now=now)
+
+    def _await(self, keypair: SessionKeypair, *, now: float) -> None:
+        self._early_bytes = self._share.early_bytes
+        super()._await(keypair, now=now)
+
+    def _take_early(self, early: list[memoryview]) -> None:
+        self._owner.take_early(self._session, early)
 
     def _refuse(self, keypair: SessionKeypair, cause: str, *, now: float) -> None:
         self._owner.not_proved(self._session, keypair, cause, now=now)

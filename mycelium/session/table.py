@@ -91,6 +91,9 @@ class Sessions:
         self.by_peer: dict[bytes, Session] = {}
         self.by_index: dict[int, tuple[Session, SessionKeypair]] = {}
         self.ready: list[Session] = []  # their queued packets may leave; drained by the owner
+        self.early: list[
+            tuple[bytes, memoryview]
+        ] = []  # sources and trains that waited for a proof; drained by the owner
         self.renewed: list[bytes] = []  # peers whose keypair was replaced early; drained by the owner
         self.unproved: list[tuple[bytes, str]] = []  # peers whose keypair was dropped, and why; drained by the owner
         self.failed = self._requests.failed
@@ -266,36 +269,35 @@ class Sessions:
             for keypair in session.keypairs:
                 keypair.expire()
             for keypair in session.expire_keypairs(now=now):
-                del self.by_index[keypair.local_index]
+                self._end(keypair)
             if session.queue:
                 self.request(session, now=now)
 
     # -- proofs of keys ------------------------------------------------------------------------------------------------
 
-    def receive_proof(
-        self, peer: bytes, index: int, counter: int, sealed: memoryview, *, now: float
-    ) -> list[memoryview]:
-        """Takes a train about proofs of keys, under whatever keypair; `sealed` is its body.
-
-        Returns the trains that were kept in the `AwaitedProof` of a keypair which is proved with it.
-        """
+    def receive_proof(self, peer: bytes, index: int, counter: int, sealed: memoryview, *, now: float) -> None:
+        """Takes a train about proofs of keys, under whatever keypair; `sealed` is its body."""
         session, keypair = self.by_index.get(index, (None, None))
         if session is None or keypair is None or session.peer != peer:
             self.receive_unknown(peer, now=now)
-            return []
+            return
         item = self._proving.open(session, keypair, counter, sealed, now=now)
         if item is None:
-            return []
+            return
         is_first = self._confirm(session, keypair, now=now)
-        awaited = keypair.awaited
         self._proving.take(session, keypair, item, now=now)
         if is_first:
             self.proved(session, keypair, now=now)
-        return [] if awaited is None or keypair.awaited is not None else awaited.early
 
     def want_proofs(self, *, now: float) -> None:
         """Has partners prove what they must: pins have changed, or a certificate is valid no more."""
         self._proving.want_anew(list(self.by_peer.values()), now=now)
+        if self.early:
+            self._arm(now)
+
+    def take_early(self, session: Session, early: list[memoryview]) -> None:
+        """Takes trains that have waited for a proof, for the owner."""
+        self.early += [(session.peer, train) for train in early]
 
     def proved(self, session: Session, keypair: SessionKeypair, *, now: float) -> None:
         """Has a session use a keypair, unless a proof is still to come."""
@@ -307,7 +309,7 @@ class Sessions:
     def not_proved(self, session: Session, keypair: SessionKeypair, cause: str, *, now: float) -> None:
         """Drops a keypair that is not the peer's; the session goes on under the one before, or fails."""
         session.keypairs.remove(keypair)
-        del self.by_index[keypair.local_index]
+        self._end(keypair)
         self.counters.sessions_unproved += 1
         if session.refused_for != cause:  # once, as keys are agreed again and again while packets wait
             session.refused_for = cause
@@ -336,7 +338,7 @@ class Sessions:
 
     def _sweep(self, session: Session, *, now: float) -> None:
         for keypair in session.expire_keypairs(now=now):
-            del self.by_index[keypair.local_index]
+            self._end(keypair)
         if now - session.last_used > IDLE_FORGOTTEN_S:
             self.forget(session)
         elif session.sending is not None:
@@ -365,7 +367,7 @@ class Sessions:
         if keypair.is_settled:
             session.settle(keypair)
         for old in session.trim_keypairs():
-            del self.by_index[old.local_index]
+            self._end(old)
         session.peer_epoch = self._epoch_of(session.peer) or session.peer_epoch
         return keypair
 
@@ -378,12 +380,18 @@ class Sessions:
 
     def forget(self, session: Session) -> None:
         """Ends a session: its keys and the packets that wait in it are gone."""
-        session.queue.take_all()
+        self.counters.packets_forgotten += len(session.queue.take_all())
         self._requests.drop(session)
         del self.by_peer[session.peer]
         self._proving.forget(session.peer)
         for keypair in session.keypairs:
-            del self.by_index[keypair.local_index]
+            self._end(keypair)
+
+    def _end(self, keypair: SessionKeypair) -> None:
+        """Forgets a keypair that its session has no more, and what waited for its proof."""
+        del self.by_index[keypair.local_index]
+        if keypair.awaited is not None:
+            self.counters.trains_unproved += len(keypair.awaited.early)
 
     def _new_index(self) -> int:
         while True:

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Collection
 from math import inf
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from mycelium.crypto.key_proof import KeyProver
 from mycelium.identity import Identity
 from mycelium.limits import KEY_PROOFS_OF_ALL, UNPROVED_BYTES_OF_ALL, SharedRate
 from mycelium.timing import SharedBucket
-from mycelium.wire.key_proof import PROOF_PARTS, KeyProofItem, ProofAccepted, ProofPart, ProofWanted
+from mycelium.wire.key_proof import PROOF_PARTS, KeyProofItem, ProofAccepted, ProofPart, ProofWanted, part_range
 from sim.net.repeatable_crypto import RepeatablePrimitives
 from tests.channel.support import agreed_keys
 
@@ -37,6 +38,7 @@ class ProvingEnd(KeyProofs[Keypair]):
         self.keypair.transcript = b"of this handshake"
         self.sent: list[KeyProofItem] = []
         self.passed = 0
+        self.early: list[memoryview] = []
         self.refused: list[str] = []
 
     def _keypairs(self) -> Collection[Keypair]:
@@ -47,6 +49,9 @@ class ProvingEnd(KeyProofs[Keypair]):
 
     def _passes(self, keypair: Keypair, *, now: float) -> None:
         self.passed += 1
+
+    def _take_early(self, early: list[memoryview]) -> None:
+        self.early += early
 
     def _refuse(self, keypair: Keypair, cause: str, *, now: float) -> None:
         self.refused.append(cause)
@@ -73,6 +78,32 @@ def run(ends: list[ProvingEnd], until: float, carry: Callable[[list[KeyProofItem
 
 def ends_of(wanting: str) -> list[ProvingEnd]:
     return [ProvingEnd(name, prover(other).fingerprint if name in wanting else None) for name, other in ("ab", "ba")]
+
+
+def kept_early(end: ProvingEnd, data: bytes) -> None:
+    assert end.keypair.awaited is not None
+    assert end.keypair.awaited.keep(data, now=0.0)
+
+
+@pytest.mark.parametrize("wanted", ["nothing", "its proof"])
+def test_data_waits_for_whatever_proof_is_wanted_and_no_longer(wanted: str) -> None:
+    end = ProvingEnd("a", bytes(16))
+    end.begin(end.keypair, now=0.0)
+    kept_early(end, b"one")
+    end.want(b"x" * 16, now=0.1)
+    kept_early(end, b"two")
+    assert end.early == []
+    if wanted == "nothing":
+        end.want(None, now=0.2)
+    else:
+        fingerprint = prover("b").fingerprint
+        end.want(fingerprint, now=0.2)
+        proof = prover("b").prove(end.keypair.transcript, is_initiator=False)
+        for number in range(PROOF_PARTS):
+            assert end.early == []
+            end.take(end.keypair, ProofPart(number, proof[part_range(number)]), now=0.3)
+    assert [bytes(one) for one in end.early] == [b"one", b"two"]
+    assert end.keypair.awaited is None
 
 
 @given(seed=st.integers(0, 1 << 32), lost=st.floats(0.0, 0.3), wanting=st.sampled_from(["a", "b", "ab"]))

@@ -7,6 +7,7 @@ from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE, HOP_LIMIT_EXCEEDED, NO_ROU
 from mycelium.session.session import Session
 from mycelium.wire.train import DATA, ITEM_REPORT
 from sim.net.node_net import NodeNet
+from tests.channel.support import awaited_proof
 from tests.dataplane.support import errors, item, ready, send_items
 from tests.support.small_meshes import counter, data_of, deliver, ping, ping_packet, ready_line, received, train_kinds
 
@@ -80,6 +81,30 @@ def test_a_node_without_a_device_says_so_to_the_application_and_only_for_packets
     net.run(1)
     assert received(net, "c") == [data]
     assert errors(net, "b") == []
+
+
+@pytest.mark.parametrize("names", ["ab", "abc"], ids=["unsealed", "sealed"])
+def test_a_node_without_a_device_says_so_of_packets_that_have_waited_for_a_proof_too(names: str) -> None:
+    net = ready(names)
+    there = net.hosts[names[-1]]
+    deliver(net, "a", there.name)  # under keys that both ends have used
+    sessions = there.node.sessions
+    session = sessions.by_peer[net.hosts["a"].address]
+    keypair = session.sending
+    assert keypair is not None
+    awaited = keypair.awaited = awaited_proof(until=net.now + 9)
+    session.hold()
+    there.node.receiving.has_device = False
+    ping(net, "a", there.name)
+    net.run(0.5)
+    assert (len(awaited.early), errors(net, "a")) == (1, [])
+    keypair.awaited = None
+    sessions.take_early(session, awaited.early)
+    there.node.receiving.release_ready(now=net.now)
+    net.drain(there.name)
+    net.run(0.5)
+    assert [error.src for error in errors(net, "a")] == [there.address_text]
+    assert counter(net, there.name, "packets_undeliverable") == 1
 
 
 def test_what_is_not_ipv6_is_dropped_and_counted() -> None:

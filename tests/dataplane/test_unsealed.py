@@ -265,7 +265,7 @@ def test_while_new_keys_wait_for_a_proof_trains_go_on_under_the_ones_before() ->
     a, b = net.hosts["a"].node, net.hosts["b"].node
     before, back = keys_of(net, "a", "b"), keys_of(net, "b", "a")
     a.peers.add("udp://192.0.2.9:1", b.identity.exchange_public_key, b.prover.fingerprint, now=net.now)
-    a.sessions.receive_proof = lambda *args, now: []  # type: ignore[method-assign]
+    a.sessions.receive_proof = lambda *args, now: None  # type: ignore[method-assign]
     a.sessions.request(a.sessions.by_peer[b.identity.address], now=net.now)
     net.run(1)
     at_a, at_b = train_kinds(net, "a"), train_kinds(net, "b")

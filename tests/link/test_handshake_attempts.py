@@ -127,3 +127,17 @@ def test_datagrams_that_overtake_message_3_are_kept_within_a_bound_and_only_from
     assert completed is not None
     assert [(bytes(one.burst), one.arrived_at) for one in completed.early] == [(b"early", 0.5)]
     assert not keep(index, HERE, early, len(early), arrived_at=0.5)
+    assert theirs.handshakes.counters.datagrams_early == 0
+
+
+def test_datagrams_that_overtook_a_message_3_that_never_comes_are_counted() -> None:
+    ours, theirs = HandshakeEnd(OWN), HandshakeEnd(PEER)
+    ours.handshakes.begin(HERE, pin=None, now=0.0)
+    for _, message_1 in ours.take_datagrams():
+        theirs.receive(message_1)
+    [(_, message_2)] = theirs.take_datagrams()
+    index = int.from_bytes(message_2[4:8], "big")
+    for burst, size in ((b"1234567", 3), (b"early", 5)):
+        assert theirs.handshakes.keep_early(index, HERE, memoryview(burst), size, arrived_at=0.5)
+    theirs.handshakes.handle_timeout(now=3_600.0)
+    assert theirs.handshakes.counters.datagrams_early == 4

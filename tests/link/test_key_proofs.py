@@ -258,7 +258,7 @@ def test_a_link_that_is_up_is_proved_when_its_peer_gets_a_pin_and_ends_if_it_can
         assert lab.link("a").proofs.failure is None
         lab.send("b", b"data")
         lab.run(0.1)
-        assert lab.heard("a") == [b"early"] * (failure is None) + [b"data"]
+        assert lab.heard("a") == [b"early", b"data"]
 
 
 def test_data_that_is_under_way_when_a_pin_comes_waits_for_the_proof_and_none_is_lost() -> None:
@@ -286,6 +286,35 @@ def test_what_waits_for_a_proof_is_bounded_and_the_rest_is_counted() -> None:
     lab.send("b", bytes(100))
     lab.run(1)
     assert (lab.heard("a"), lab.ends["a"].counters.frames_unproved) == ([bytes(100)], unproved + 1)
+
+
+def test_what_waits_for_a_proof_that_nobody_wants_any_more_is_taken_at_once() -> None:
+    lab = LinkLab()
+    lab.settle(1)
+    lab.act(lab.link("a").proofs.want, bytes(16))
+    lab.send("b", b"early")
+    lab.run(1.5 * DELAY_S)
+    assert lab.heard("a") == []
+    lab.act(lab.link("a").proofs.want, None)
+    lab.run(0.001)
+    assert lab.heard("a") == [b"early"]
+
+
+@pytest.mark.parametrize("is_renewed", [True, False])
+def test_what_ends_with_the_keypair_whose_proof_it_waits_for_is_counted(is_renewed: bool) -> None:
+    lab = LinkLab()
+    lab.settle(1)
+    a = lab.link("a")
+    lab.act(a.proofs.want, bytes(16))
+    lab.send("b", b"one")
+    lab.send("b", b"two")
+    lab.run(1.5 * DELAY_S)
+    unproved = lab.ends["a"].counters.frames_unproved
+    if is_renewed:
+        a.keypairs.remove(a.keypairs.sending)
+    else:
+        lab.act(a.end, "over")
+    assert (lab.heard("a"), lab.ends["a"].counters.frames_unproved) == ([], unproved + 2)
 
 
 def test_a_mark_of_a_router_reaches_data_that_has_waited_for_a_proof(monkeypatch: pytest.MonkeyPatch) -> None:

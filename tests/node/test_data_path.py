@@ -1,7 +1,8 @@
 """The data path of a node, put together."""
 
 from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE, HEADER_BYTES
-from tests.support.small_meshes import deliver, ping, ready_line, ready_pair
+from tests.channel.support import awaited_proof
+from tests.support.small_meshes import deliver, ping, ready_line, ready_pair, received
 
 
 def test_handshakes_errors_and_packets_take_one_way_out() -> None:
@@ -21,3 +22,21 @@ def test_packets_that_wait_for_a_session_that_fails_are_rejected() -> None:
     net.run(8, until=lambda: bool(net.hosts["a"].delivered))
     error = net.hosts["a"].delivered[0][0]
     assert tuple(error[HEADER_BYTES : HEADER_BYTES + 2]) == ADDRESS_UNREACHABLE
+
+
+def test_trains_whose_proof_has_come_are_taken_at_the_next_deadline_whatever_else_is_ready() -> None:
+    net = ready_line("abc")
+    deliver(net, "a", "c")
+    c, a = net.hosts["c"], net.hosts["a"]
+    session = c.node.sessions.by_peer[a.address]
+    keypair = session.sending
+    assert keypair is not None
+    awaited = keypair.awaited = awaited_proof(until=net.now + 9)
+    session.hold()
+    data = ping(net, "a", "c")
+    net.run(0.5)
+    assert data not in received(net, "c")
+    c.node.sessions.take_early(session, awaited.early)
+    assert c.node.sessions.ready == []
+    c.running.act(c.node.handle_timeout)
+    assert data in received(net, "c")

@@ -50,7 +50,7 @@ def test_members_that_a_relay_lies_between_show_each_other_certificates_and_prov
         node = mesh.net.hosts[one].node
         assert mesh.gates[one].certified(other.identity.exchange_public_key) == other.node.prover.fingerprint
         assert node.sessions.counters.key_proofs_taken == 1
-        assert node.dataplane_counters.trains_unproved == 0
+        assert node.sessions.counters.trains_unproved == 0
         assert refusals(mesh.net.hosts[one]) == []
     assert mesh.net.hosts["b"].node.dataplane_counters.trains_malformed == 0
 
@@ -191,6 +191,21 @@ def test_packets_that_are_under_way_when_a_pin_comes_wait_for_the_proof_and_none
     net.run(1)
     assert all(end.node.sessions.counters.key_proofs_taken for end in ends)
     assert (received(net, other), received(net, one)) == (there, back)
+
+
+def test_packets_that_wait_for_a_proof_arrive_when_its_pin_goes() -> None:
+    net = ready_line("abc")
+    deliver(net, "a", "c")
+    a, c = net.hosts["a"], net.hosts["c"]
+    pin = a.identity.exchange_public_key
+    c.running.act(c.node.add_peer, "udp://192.0.2.9:1", pin=pin, fingerprint=bytes(16))
+    data = ping(net, "a", "c")
+    net.run(0.5)
+    assert data not in received(net, "c")
+    c.running.act(c.node.remove_peer, "udp://192.0.2.9:1")
+    net.run(0.001)
+    assert data in received(net, "c")
+    assert c.node.sessions.counters.trains_unproved == 0
 
 
 def test_a_certificate_of_another_mldsa_key_than_the_pinned_one_is_refused_in_a_session() -> None:

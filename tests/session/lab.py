@@ -107,14 +107,15 @@ class SessionEnd:
         elif train.kind == SESSION_REPLY:
             self.sessions.receive_reply(source, train.index, train.counter, body, now=now)
         elif train.kind == SESSION_PROOF:
-            for early in self.sessions.receive_proof(source, train.index, train.counter, body, now=now):
-                self.delivered.append(bytes(early))
+            self.sessions.receive_proof(source, train.index, train.counter, body, now=now)
         else:
             self._open(source, train)
         self.release()
 
     def release(self) -> None:
-        """Sends what waited for sessions that have keys now."""
+        """Takes what waited for proofs that have come, and sends what waited for sessions that have keys now."""
+        self.delivered += [bytes(early) for _, early in self.sessions.early]
+        self.sessions.early.clear()
         ready, self.sessions.ready[:] = list(self.sessions.ready), []
         for session in ready:
             for data in [packet.data for packet in session.queue.take_all()] or [b""]:

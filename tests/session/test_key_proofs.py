@@ -17,7 +17,7 @@ from mycelium.identity import address_of_exchange_key
 from mycelium.limits import SharedRate
 from mycelium.session.key_proofs import NO_CERTIFICATE, NOT_ACCEPTED, SessionProofs
 from mycelium.session.requests import PATIENCE_S
-from mycelium.session.session import UNPROVED_KEYPAIRS
+from mycelium.session.session import UNPROVED_KEYPAIRS, SessionKeypair
 from mycelium.session.table import REFUSED_S
 from mycelium.timing import SharedBucket
 from mycelium.wire.datagram import TAG_BYTES
@@ -26,7 +26,7 @@ from mycelium.wire.membership import CERTIFICATE_BYTES, CHAIN_BYTES
 from mycelium.wire.session_proof import CertificatePart, MemberWanted, certificate_parts, parts_of
 from mycelium.wire.train import DATA, SESSION_PROOF
 from sim.net.repeatable_crypto import RepeatablePrimitives
-from tests.channel.support import awaited_proof
+from tests.channel.support import agreed_keys, awaited_proof
 from tests.session.lab import DELAY_S, Delays, SentTrain, SessionLab
 from tests.support.examples import examples
 
@@ -433,7 +433,7 @@ def test_who_answers_no_wish_any_more_is_shown_nothing_unasked_once_that_has_fai
     a, old = lab.ends["a"].sessions, lab.session("a", "b").sending
     lab.ends["b"].wanted.clear()
     lab.restart("b")
-    lab.ends["b"].sessions.receive_proof = lambda *args, now: []  # type: ignore[method-assign]
+    lab.ends["b"].sessions.receive_proof = lambda *args, now: None  # type: ignore[method-assign]
     a.request(lab.session("a", "b"), now=lab.now)
     lab.run(PROVED_WITHIN_S + REFUSED_S + 1)
     assert lab.session("a", "b").sending is old
@@ -636,6 +636,82 @@ def test_a_pin_that_goes_while_a_proof_is_awaited_ends_the_waiting() -> None:
     lab.ends["a"].release()
     lab.run(1)
     assert lab.heard("b") == [b"one"]
+
+
+def kept_early(lab: SessionLab, *, count: int) -> None:
+    """Has so many packets of b come to a, which wants another proof than b has."""
+    lab.send("b", "a", b"first")
+    lab.run(1)
+    assert lab.heard("a") == [b"first"]
+    want(lab, "a", "b", bytes(15) + b"x")
+    lab.ends["a"].sessions.want_proofs(now=lab.now)
+    for number in range(count):
+        lab.send("b", "a", b"early %d" % number)
+    lab.run(1.5 * DELAY_S)
+    assert lab.heard("a") == []
+    assert [one.awaited for one in lab.session("a", "b").keypairs] != [None]
+
+
+def test_packets_that_wait_are_taken_when_nobody_wants_the_proof_any_more() -> None:
+    lab = SessionLab("ab")
+    armed: list[float] = []
+    kept_early(lab, count=2)
+    lab.ends["a"].wanted.clear()
+    lab.ends["a"].sessions._arm = armed.append
+    lab.ends["a"].sessions.want_proofs(now=lab.now)
+    assert min(armed) <= lab.now, "whoever drains them is called"
+    lab.ends["a"].release()
+    assert lab.heard("a") == [b"early 0", b"early 1"]
+
+
+def test_packets_that_wait_go_on_to_wait_when_another_proof_is_wanted() -> None:
+    lab = SessionLab("ab")
+    kept_early(lab, count=2)
+    want(lab, "a", "b")
+    lab.ends["a"].sessions.want_proofs(now=lab.now)
+    assert lab.heard("a") == []
+    lab.run(1)
+    assert lab.heard("a") == [b"early 0", b"early 1"]
+
+
+def not_proved_in_time(lab: SessionLab) -> None:
+    lab.run(PROVED_WITHIN_S + 1)
+
+
+def forgotten(lab: SessionLab) -> None:
+    lab.ends["a"].sessions.forget(lab.session("a", "b"))
+
+
+def without_keys(lab: SessionLab) -> None:
+    lab.ends["a"].sessions.drop_keys(now=lab.now)
+
+
+def expired(lab: SessionLab) -> None:
+    lab.session("a", "b").keypairs[0].expire()
+    lab.ends["a"].sessions._sweep(lab.session("a", "b"), now=lab.now)
+
+
+def pushed_out(lab: SessionLab) -> None:
+    sessions, session = lab.ends["a"].sessions, lab.session("a", "b")
+    for index in range(1, UNPROVED_KEYPAIRS + 1):
+        keypair = SessionKeypair(agreed_keys(is_initiator=True, index=index), now=lab.now)
+        keypair.awaited = awaited_proof(until=lab.now + 1)
+        session.adopt(keypair)
+        sessions.by_index[index] = session, keypair
+    lab.ends["b"].sessions.request(lab.session("b", "a"), now=lab.now)
+    lab.run(2.5 * DELAY_S)
+
+
+@pytest.mark.parametrize("end", [not_proved_in_time, forgotten, without_keys, expired, pushed_out])
+def test_packets_that_end_with_the_keys_whose_proof_they_wait_for_are_counted(
+    end: Callable[[SessionLab], None],
+) -> None:
+    lab = SessionLab("ab")
+    kept_early(lab, count=2)
+    assert lab.ends["a"].sessions.counters.trains_unproved == 0
+    end(lab)
+    assert lab.heard("a") == []
+    assert lab.ends["a"].sessions.counters.trains_unproved == 2
 
 
 # -- members -----------------------------------------------------------------------------------------------------------
@@ -974,6 +1050,36 @@ def test_a_certificate_settles_all_keys_that_wait_for_it_also_behind_others_that
     old.awaited = awaited_proof(until=lab.now + 1)
     proofs_of(lab, "a", "b")._named(None, now=lab.now)
     assert old.awaited is None
+
+
+def test_packets_that_wait_under_keys_that_a_certificate_settles_with_others_are_taken() -> None:
+    lab = member_lab()
+    list(arrivals(lab))
+    lab.run(SIMULTANEOUS_S)
+    lab.ends["a"].sessions.request(lab.session("a", "b"), now=lab.now)
+    lab.run(1)
+    _, old = lab.session("a", "b").keypairs
+    old.awaited = awaited_proof(until=lab.now + 1)
+    assert old.awaited.keep(b"early", now=lab.now)
+    proofs_of(lab, "a", "b")._named(None, now=lab.now)
+    lab.ends["a"].release()
+    assert lab.heard("a") == [b"early"]
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_strangers_whose_packets_wait_leave_known_partners_theirs(is_known: bool) -> None:
+    lab = member_lab()
+    a = lab.ends["a"]
+    if is_known:
+        members(lab, "a").known[lab.ends["b"].identity.exchange_public_key] = fingerprint_of(lab, "b")
+    strangers = a.sessions._proving._budgets.strangers
+    strangers.early_bytes = SharedBucket(SharedRate(0.001, 0.5, 0.001, 0.5), keys=4, now=lab.now)
+    lab.fate = lambda train: [] if is_part(train) else [DELAY_S]
+    lab.send("b", "a", b"one")
+    lab.run(0.5)
+    [keypair] = lab.session("a", "b").keypairs
+    assert keypair.awaited is not None
+    assert keypair.awaited.keep(b"early", now=lab.now) is is_known
 
 
 def test_parts_that_nobody_waits_for_and_of_other_lengths_have_no_effect() -> None:

@@ -365,6 +365,7 @@ def test_the_session_used_longest_ago_gives_way_at_the_bound_with_all_it_held(mo
     a.sessions.find(bytes([5]) * 16, now=2.0)
     assert [peer[0] for peer in a.sessions.by_peer] == [3, 4, 5]
     assert (a.sessions.by_index, a.sessions._queue_budget.held_bytes) == ({}, 0)
+    assert a.sessions.counters.packets_forgotten == 1
     assert a.sessions.next_deadline() == SWEEP_S, "its request has ended with it"
 
 
