@@ -1,4 +1,4 @@
-"""One engine under test, node 0, and neighbours that say what the test tells them to."""
+"""One engine under test, node 0 unless said otherwise, and neighbours that say what the test tells them to."""
 
 from dataclasses import asdict
 
@@ -31,10 +31,10 @@ def retraction(name: int, counter: int = 0) -> Update:
 class RoutingLab:
     """Time stands still but for `flush` and `wait`."""
 
-    def __init__(self, parameters: RoutingParameters | None = None) -> None:
+    def __init__(self, parameters: RoutingParameters | None = None, *, name: int = 0, seed: int = 0) -> None:
         self.now = 1_000.0
         self.engine: RoutingEngine = make_engine(
-            0, epoch=EPOCH, now=self.now, parameters=parameters or RoutingParameters()
+            name, epoch=EPOCH, now=self.now, seed=seed, parameters=parameters or RoutingParameters()
         )
 
     def up(self, *names: int, cost: int = 10) -> None:
