@@ -14,9 +14,10 @@ from mycelium.link.causes import NO_ANSWER
 
 LOSS_NOTED: Final = 0.05  # share of what a link loses
 PEERS_NAMED: Final = 5  # of those without a link
-NO_MEMBER: Final = "no longer: "  # before why a node is no member, in what the daemon tells of its membership
+NO_MEMBER: Final = "not now: "  # before why a node is no member, in what the daemon tells of its membership
 _MAPPED: Final = " at the router "  # in what the daemon tells of a mapped port
 OTHER_VERSION: Final = " of the protocol, this node version "  # in what `link.causes` says of a peer
+_ADMITTED_AGAIN: Final = "if the clock is right, have it admitted again; who was removed needs a new key for that"
 RELEASED: Final = 1_790_000_000  # Unix seconds: no host has an earlier time when it runs this
 
 
@@ -164,10 +165,8 @@ def _of_daemon(node: NodeFacts) -> list[Finding]:
     if status.key_shared:
         found.append(Finding("key", Level.FAIL, status.key_shared, "give one of the two hosts a key of its own"))
     if status.member and status.member.startswith(NO_MEMBER):
-        text = f"this node is no member of its network any more: {status.member.removeprefix(NO_MEMBER)}"
-        found.append(
-            Finding("member", Level.FAIL, text, "have it admitted again; who was removed needs a new key for that")
-        )
+        text = f"this node is no member of its network now: {status.member.removeprefix(NO_MEMBER)}"
+        found.append(Finding("member", Level.FAIL, text, _ADMITTED_AGAIN))
     return [*found, _interface(status), *_peers(node), _reachability(node), *_links(node.links)]
 
 

@@ -22,7 +22,7 @@ from mycelium.daemon.peers import Act
 from mycelium.daemon.threads import in_thread
 from mycelium.errors import ConfigError, LocalError, NotAMember
 from mycelium.identity import address_text
-from mycelium.membership.certificates import AGO_S, INVITED_S, Holder, check_claims, check_signatures, issue
+from mycelium.membership.certificates import AGO_S, INVITED_S, SKEW_S, Holder, check_claims, check_signatures, issue
 from mycelium.membership.membership import Membership
 from mycelium.node.event_kind import EventKind
 from mycelium.node.member_gate import MemberGate
@@ -58,7 +58,7 @@ class Members:
         self._warned_of = ""  # what the log has said of the certificate
         self._gate: MemberGate | None = None
         if network.credentials is not None:
-            self._require_own(network.credentials)
+            self._require_own(network.credentials, at=_within(network.credentials))  # a clock may be set later
             membership = Membership(network.credentials, RealPrimitives(), offset_s=self._offset_s())
             self._gate = MemberGate(
                 membership,
@@ -80,7 +80,7 @@ class Members:
             return None
         if reason := self._refusal(self._gate):
             return f"{NO_MEMBER}{reason}"
-        until = time.strftime("%Y-%m-%d", time.gmtime(self._until(self._gate)))
+        until = _day(self._until(self._gate))
         removed = len(self._gate.membership.removed)
         return f"until {until}{', may invite' if self._gate.membership.chain.own.may_issue else ''}; {removed} removed"
 
@@ -114,7 +114,7 @@ class Members:
                 raise ConfigError(f"{settings.network_key_file} has no certificate")
             if credentials.chain == gate.membership.chain:
                 return []
-            self._require_own(credentials)
+            self._require_own(credentials, at=self._clock())
         except LocalError as error:
             log.warning("this node goes on with the certificate that it has: %s", error)
             return []
@@ -139,8 +139,11 @@ class Members:
         """Keeps the clock, ends what is no member's any more, and writes down who was removed, until it is cancelled."""
         gate = self._gate
         while gate is not None:
-            gate.membership.offset_s = self._offset_s()
+            before, gate.membership.offset_s = gate.membership.offset_s, self._offset_s()
             self._act(lambda now: gate.sweep(now=now))
+            if abs(gate.membership.offset_s - before) > SKEW_S:  # the clock was set
+                gate.pardon()
+                self._act(lambda now: self._node.network_changed(now=now))
             await self._save(gate)
             self._warn(gate)
             await asyncio.sleep(SWEEP_S)
@@ -148,10 +151,10 @@ class Members:
     def _refused(self, node: bytes, reason: str, *, now: float) -> None:
         self._node.journal.note(EventKind.MEMBER_REFUSED, node=node, cause=reason, now=now)
 
-    def _require_own(self, credentials: Credentials) -> None:
-        """Raises ConfigError for certificates that do not make this node a member."""
+    def _require_own(self, credentials: Credentials, *, at: float) -> None:
+        """Raises ConfigError for certificates that do not make this node a member at a time."""
         try:
-            claims = check_claims(credentials.chain, at=self._clock())
+            claims = check_claims(credentials.chain, at=at)
             check_signatures(credentials.chain, credentials.root, RealPrimitives())
         except NotAMember as reason:
             raise ConfigError(f"this node is no member: {reason}") from None
@@ -162,11 +165,14 @@ class Members:
 
     def _refusal(self, gate: MemberGate) -> str:
         """Returns why others let this node in no more; empty while they do."""
-        member = gate.membership
+        member, at = gate.membership, self._clock()
         try:
-            member.check_claims(member.chain, self._node.identity.address, now=self._clock() - member.offset_s)
+            member.check_claims(member.chain, self._node.identity.address, now=at - member.offset_s)
         except NotAMember as reason:
-            return str(reason)
+            is_in_time = all(
+                one.not_before - SKEW_S <= at <= one.not_after + SKEW_S for one in member.chain.certificates
+            )
+            return f"{reason}" if is_in_time else f"{reason} (the clock of this host shows {_day(at)})"
         return ""
 
     def _until(self, gate: MemberGate) -> int:
@@ -185,7 +191,7 @@ class Members:
         if trouble == _ENDS_SOON:
             log.warning("this node is a member %s: have it admitted again before that", self.summary())
         elif trouble:
-            log.error("this node is no member of its network any more: %s", trouble)
+            log.error("this node is no member of its network now: %s", trouble)
 
     def _read(self, gate: MemberGate) -> None:
         """Reads who was removed; what can't be read is heard again from any neighbour."""
@@ -213,6 +219,15 @@ class Members:
         except OSError as error:
             log.error("cannot write who was removed to %s: %s", path, error.strerror)
         self._saved = removals
+
+
+def _within(credentials: Credentials) -> float:
+    """Returns a moment at which certificates are valid, if they ever are."""
+    return min(one.not_after for one in credentials.chain.certificates)
+
+
+def _day(at: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(at))
 
 
 def removals_path(key_file: Path) -> Path:

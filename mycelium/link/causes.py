@@ -18,7 +18,9 @@ SAME_KEY: Final = "it has this node's own key: no two hosts can share one"
 NOTHING_AFTER: Final = "it answered the handshake, but nothing after it"
 DECLINED: Final = "it closed the link at once: it does not want this node, or has too many links"
 KEYS_TOO_OLD: Final = "its keys are too old, and no handshake for new ones gets through, though other datagrams do"
-MACHINE_COPIED: Final = "this machine may have been copied while it ran, so that its keys are not used any more"
+MACHINE_COPIED: Final = (
+    "its keys are not used any more: this host's clock was set forward, or it may have been copied while it ran"
+)
 DENIED_HERE: Final = "this node's policy does not allow it"
 
 _SHORTEST: Final = 4  # hex digits of a key

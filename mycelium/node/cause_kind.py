@@ -18,7 +18,7 @@ _KINDS: Final = tuple(
         ("answered with key", "wrong-key"),
         ("its answer does not authenticate", "wrong-network"),
         ("it has this node's own key|that is this node", "own-key"),
-        ("its keys are too old|this machine may have been copied", "keys"),
+        ("its keys are too old|its keys are not used any more", "keys"),
         ("it speaks version", "version"),
         ("it speaks another protocol|it accepts connections, but does not open", "protocol"),
         ("it is there, but takes no more|this node has too many|too many links", "too-many"),

@@ -354,6 +354,10 @@ class MemberGate:
         for name in self._neighbours.links:
             self._show(name, now=now)
 
+    def pardon(self) -> None:
+        """Lets those try again who were refused: the clock that they were judged by was set."""
+        self._barred.clear()
+
     def sweep(self, *, now: float) -> None:
         """Ends what has no certificate, or none any more; to be called every second."""
         for address in [one for one, (until, _) in self._barred.items() if until <= now]:

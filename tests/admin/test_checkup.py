@@ -130,10 +130,10 @@ def test_what_is_wrong_with_the_host_is_told(
         (NodeFacts(facts().status, [], []), "peers", Level.WARN, "no peers, so nobody"),
         (with_peer(connection_state="dead"), "peers", Level.FAIL, "0 peers with a link, 1 of the peer list without"),
         (
-            facts(member="no longer: it was removed"),
+            facts(member="not now: it was removed"),
             "member",
             Level.FAIL,
-            "no member of its network any more: it was removed",
+            "no member of its network now: it was removed",
         ),
         (with_knocks(False, False), "reach", Level.WARN, "of 2 neighbours that were asked to, none"),
         (with_link(mtu=1_000), "mtu", Level.WARN, "only 1000 bytes"),

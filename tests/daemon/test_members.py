@@ -16,7 +16,8 @@ from mycelium.admin.removals_file import removals_text
 from mycelium.daemon.members import Members, removals_path
 from mycelium.errors import ConfigError, LocalError
 from mycelium.identity import Identity
-from mycelium.membership.certificates import INVITED_S, check_claims, check_signatures
+from mycelium.membership.certificates import INVITED_S, SKEW_S, check_claims, check_signatures
+from mycelium.node.member_gate import EXPIRED
 from mycelium.node.node import Node
 from mycelium.policy.node_policy import NodePolicy
 from mycelium.policy.settings import parse_policy
@@ -32,6 +33,7 @@ from tests.support.members import (
     START,
     certificate,
     holder_of,
+    key_of,
     removals,
 )
 
@@ -42,7 +44,13 @@ class Running:
     """A node with its membership, whose clock the test sets."""
 
     def __init__(
-        self, folder: Path, chain: Chain | None = None, *, end: int = START + DAY_S, may_issue: bool = False
+        self,
+        folder: Path,
+        chain: Chain | None = None,
+        *,
+        end: int = START + DAY_S,
+        may_issue: bool = False,
+        clock: float = START,
     ) -> None:
         self.policy = NodePolicy(parse_policy("open"), is_private=True)
         self.node: Node = NodeNet(primitives=PRIMITIVES).add("a", psk=PSK, policy=self.policy).node
@@ -50,7 +58,7 @@ class Running:
         self.file = folder / "corp"
         self.settings = Settings(key_file=folder / "key", network_key_file=self.file)
         self.network = NetworkFile(PSK, Credentials(ROOT_KEY, Chain(own) if chain is None else chain))
-        self.clock = float(START)
+        self.clock = float(clock)
         self.write(Chain(own))
         self.members = Members(
             self.node, self.policy, self.network, self.settings.key_file, self.act, clock=lambda: self.clock
@@ -96,8 +104,6 @@ def test_a_network_without_members_has_nothing_of_it(tmp_path: Path) -> None:
 def test_a_file_that_makes_this_node_no_member_is_refused_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"the network's file is that of .*, another node"):
         Running(tmp_path, Chain(certificate(OTHER)))
-    with pytest.raises(ConfigError, match="this node is no member: its certificate has expired"):
-        Running(tmp_path, end=START - DAY_S)
     own = NodeNet().add("a").node.identity
     of_another_seed = certificate(own, fingerprint=bytes(range(16)))
     with pytest.raises(ConfigError, match="names another ML-DSA key: have it admitted again"):
@@ -156,12 +162,49 @@ def test_who_is_no_member_any_more_says_why_and_logs_it_once(tmp_path: Path, cap
     one.run()
     one.members.tell([removals(2, one.node.identity, OTHER)])
     one.run()
-    assert one.members.summary() == "no longer: it was removed"
-    assert caplog.messages == ["this node is no member of its network any more: it was removed"]
+    assert one.members.summary() == "not now: it was removed"
+    assert caplog.messages == ["this node is no member of its network now: it was removed"]
     (tmp_path / "other").mkdir()
     expired = Running(tmp_path / "other", end=START + 60 * DAY_S)
     expired.clock += 61 * DAY_S
-    assert expired.members.summary() == "no longer: its certificate has expired"
+    assert expired.members.summary() == "not now: its certificate has expired (the clock of this host shows 2027-03-17)"
+
+
+@pytest.mark.parametrize(
+    ("clock", "reason"),
+    [
+        (9 * DAY_S, "its certificate is not valid yet: is a clock wrong? (the clock of this host shows 1970-01-10)"),
+        (START + 61 * DAY_S, "its certificate has expired (the clock of this host shows 2027-03-17)"),
+    ],
+)
+def test_a_start_with_a_wrong_clock_says_so_and_is_a_members_once_that_is_set(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, clock: int, reason: str
+) -> None:
+    one = Running(tmp_path, end=START + 60 * DAY_S, clock=clock)
+    assert one.members.summary() == f"not now: {reason}"
+    one.run()
+    one.clock = START
+    one.run()
+    assert one.members.summary() == "until 2027-03-16; 0 removed"
+    assert caplog.messages == [f"this node is no member of its network now: {reason}"]
+
+
+@pytest.mark.parametrize(("set_by", "pardoned"), [(SKEW_S + 2, True), (-SKEW_S - 2, True), (SKEW_S - 2, False)])
+def test_who_was_refused_may_try_again_once_the_clock_is_set(tmp_path: Path, set_by: int, pardoned: bool) -> None:
+    one = Running(tmp_path)
+    one.run()
+    assert one.members._gate is not None
+    one.members._gate._bar(OTHER.address, EXPIRED, now=monotonic())
+    one.clock += set_by
+    one.run()
+    assert one.policy.bars(OTHER.address) == (None if pardoned else EXPIRED)
+
+
+def test_certificates_that_are_never_valid_together_are_refused_at_the_start(tmp_path: Path) -> None:
+    issuer = certificate(OTHER, end=START + DAY_S, may_issue=True)
+    own = certificate(NodeNet().add("a").node.identity, OTHER, begin=START + 2 * DAY_S, end=START + 3 * DAY_S)
+    with pytest.raises(ConfigError, match="this node is no member: its certificate is not valid yet"):
+        Running(tmp_path, Chain(own, issuer, key_of(OTHER).proof_key))
 
 
 def test_a_list_that_is_damaged_is_asked_of_neighbours(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -270,6 +270,18 @@ def test_a_certificate_has_expired_as_soon_as_a_clock_that_was_behind_is_set_say
     assert ("a", mesh.net.hosts["b"].address, EXPIRED) in mesh.refused
 
 
+def test_who_was_refused_by_a_wrong_clock_gets_a_link_once_that_is_set() -> None:
+    mesh = joined("a", "b")
+    mesh.gates["a"].membership.offset_s += 2 * DAY_S
+    mesh.run(3)
+    assert ("a", mesh.net.hosts["b"].address, EXPIRED) in mesh.refused
+    assert not reaches(mesh.net, "a", "b")
+    mesh.gates["a"].membership.offset_s -= 2 * DAY_S
+    mesh.gates["a"].pardon()
+    mesh.run(20)
+    deliver(mesh.net, "a", "b")
+
+
 def test_who_is_barred_may_try_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(member_gate_module, "BARRED_S", 5.0)
     mesh = joined("a")
