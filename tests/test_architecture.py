@@ -1,4 +1,4 @@
-"""ARCHITECTURE.md against the tree: every file and folder that it names is there, every room is in its table."""
+"""ARCHITECTURE.md and docs/experiments.md: what they name is there, links lead somewhere, decisions stay short."""
 
 import re
 from pathlib import Path
@@ -8,8 +8,13 @@ import pytest
 
 ROOT: Final = Path(__file__).parents[1]
 TEXT: Final = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-PLACES: Final = sorted(set(re.findall(r"`((?:\w+/)*\w+(?:/|\.py))`", TEXT)))
+EXPERIMENTS: Final = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
+BOTH: Final = TEXT + EXPERIMENTS
+PLACES: Final = sorted(set(re.findall(r"`((?:\w+/)*\w+(?:/|\.(?:py|c)))`", BOTH)))
 ROOMS: Final = [path for path in (ROOT / "mycelium").iterdir() if (path / "__init__.py").exists()]
+DECISIONS: Final = TEXT.partition("\n## Decisions\n")[2]
+MOST_LINES: Final = 5  # of a decision; what it took to find is in docs/experiments.md
+MOST_CHARACTERS: Final = 132
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -17,7 +22,7 @@ def test_each_place_that_is_named_exists(place: str) -> None:
     assert any((base / place).exists() for base in (ROOT, ROOT / "mycelium")), place
 
 
-@pytest.mark.parametrize("file", sorted(set(re.findall(r"\b(\w+\.py)\b", TEXT))))
+@pytest.mark.parametrize("file", sorted(set(re.findall(r"\b(\w+\.py)\b", BOTH))))
 def test_each_file_that_is_named_exists(file: str) -> None:
     assert any(ROOT.glob(f"mycelium/**/{file}")) or any(ROOT.glob(f"sim/**/{file}")) or (ROOT / "tests" / file).exists()
 
@@ -25,3 +30,39 @@ def test_each_file_that_is_named_exists(file: str) -> None:
 @pytest.mark.parametrize("room", sorted(path.name for path in ROOMS))
 def test_each_room_is_described(room: str) -> None:
     assert f"`{room}/`" in TEXT
+
+
+@pytest.mark.parametrize("document", ["ARCHITECTURE.md", "docs/experiments.md"])
+def test_each_link_leads_to_a_document_and_a_heading_of_it(document: str) -> None:
+    path = ROOT / document
+    links = re.findall(r"\]\(([\w./-]*)(?:#([\w-]+))?\)", path.read_text(encoding="utf-8"))
+    assert len(links) > 3
+    for file, anchor in links:
+        target = path.parent / file if file else path
+        assert target.exists(), file
+        assert not anchor or anchor in _anchors(target.read_text(encoding="utf-8")), (file, anchor)
+
+
+def test_decisions_are_short_and_under_headings() -> None:
+    lines = DECISIONS.splitlines()
+    assert [line for line in lines if len(line) > MOST_CHARACTERS] == []
+    decisions = re.split(r"^(?=- |#)", DECISIONS.partition("\n### ")[2], flags=re.MULTILINE)
+    assert [one for one in decisions if len(one.strip().splitlines()) > MOST_LINES] == []
+    assert [one for one in decisions if one.startswith("- ") and not one.startswith("- **")] == []
+
+
+def test_experiments_have_the_headings_of_decisions_in_the_same_order() -> None:
+    subjects = re.findall(r"^### (.+)$", DECISIONS, re.MULTILINE)
+    told = re.findall(r"^## (.+)$", EXPERIMENTS, re.MULTILINE)
+    assert told == [subject for subject in subjects if subject in told]
+
+
+def test_each_experiment_has_a_lead_or_belongs_to_one() -> None:
+    for section in re.split(r"^#{2,3} .+$", EXPERIMENTS, flags=re.MULTILINE)[1:]:
+        assert not section.strip() or section.strip().startswith("**"), section
+
+
+def _anchors(text: str) -> set[str]:
+    """Returns the anchors that GitHub makes of a document's headings."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}

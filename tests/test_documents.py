@@ -24,7 +24,10 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 DOCUMENTS: Final = (
     "README.md",
     "CONTRIBUTING.md",
-    *(f"docs/{name}.md" for name in ("joining", "running", "monitoring", "simulator", "figures", "limits")),
+    *(
+        f"docs/{name}.md"
+        for name in ("joining", "running", "monitoring", "simulator", "figures", "experiments", "limits")
+    ),
 )
 VENV_PIP: Final = "/opt/mycelium/bin/pip"
 PROGRAMS: Final = ("./dev", "mycelium", "mycelium-sim", "ip", "ping", "pip", "apt", "python3", VENV_PIP, "ln")
