@@ -11,6 +11,7 @@ from mycelium.admin.diagnosis import KnockInfo, LinkInfo
 from mycelium.admin.firewall import Obstacle
 from mycelium.limits import DATAGRAM_FLOOR
 from mycelium.link.causes import NO_ANSWER
+from mycelium.quantity import quantity
 
 LOSS_NOTED: Final = 0.05  # share of what a link loses
 PEERS_NAMED: Final = 5  # of those without a link
@@ -200,9 +201,7 @@ def _peers(node: NodeFacts) -> list[Finding]:
     named = [_missing(peer, level) for peer in missing[:PEERS_NAMED]]
     if len(missing) > PEERS_NAMED:
         named.append(Finding("peer", level, f"{len(missing) - PEERS_NAMED} more without a link", "mycelium peers list"))
-    counted = (
-        f"{len(alive)} {'peer' if len(alive) == 1 else 'peers'} with a link, {len(missing)} of the peer list without"
-    )
+    counted = f"{quantity(len(alive), 'peer')} with a link, {len(missing)} of the peer list without"
     return [Finding("peers", Level.OK if alive else Level.FAIL, counted, "" if alive else "see each below"), *named]
 
 
@@ -228,7 +227,7 @@ def _reachability(node: NodeFacts) -> Finding:
         return Finding("reach", Level.OK, f"a neighbour has reached this node from another port, over {versions}")
     seen = ", ".join(node.status.seen_at) or "nowhere"
     if inbound:
-        return Finding("reach", Level.OK, f"{inbound} neighbours have dialled this node")
+        return Finding("reach", Level.OK, f"{quantity(inbound, 'neighbour')} dialled this node")
     if _MAPPED in node.status.port_mapping:
         return Finding("reach", Level.OK, f"others can dial {node.status.port_mapping}")
     if node.status.nat_mapping == "endpoint-dependent":
@@ -242,7 +241,7 @@ def _reachability(node: NodeFacts) -> Finding:
         return Finding(
             "reach",
             Level.WARN,
-            f"of {len(node.knocks)} neighbours that were asked to, none could reach this node from another port:"
+            f"of {quantity(len(node.knocks), 'neighbour')} asked to, none could reach this node from another port:"
             f" a NAT or firewall lets only answers in (seen at {seen})",
             "let UDP to the port of this node in there, or who dials it needs others to introduce it",
         )

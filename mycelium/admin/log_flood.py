@@ -22,6 +22,7 @@ from mycelium.limits import (
     LOG_TRACEBACKS_AT_ONCE,
     LOG_TRACEBACKS_PER_MINUTE,
 )
+from mycelium.quantity import quantity
 from mycelium.timing import TokenBucket, TokenBuckets
 
 QUIET_S: Final = 60.0  # after so long without a line to hold back, the number of those is told
@@ -107,7 +108,7 @@ class BoundedHandler(logging.StreamHandler[LogStream | TextIO]):
         notes = [f"and {more:,} more like it"] if more else []
         unwritten = self._unwritten
         if unwritten:
-            notes.append(f"{unwritten:,} lines could not be written")
+            notes.append(f"{quantity(unwritten, 'line')} could not be written")
         if notes:
             record = copy.copy(record)
             record.msg, record.args = f"{record.getMessage()} ({', '.join(notes)})", None

@@ -15,6 +15,7 @@ from mycelium.cli import options
 from mycelium.cli.connection import connect
 from mycelium.cli.output import is_terminal
 from mycelium.errors import LocalError
+from mycelium.quantity import quantity
 
 if TYPE_CHECKING:
     from mycelium.capture.parts import DatagramPart
@@ -91,7 +92,9 @@ def _show(parts: Iterable[bytes], *, as_json: bool) -> None:
                 case CapturedDatagram():
                     _print(one, dissector.take(one.data, is_sent=one.is_sent), as_json=as_json)
                 case CaptureDrops() if one.count:
-                    click.echo(f"mycelium: {one.count} datagrams are missing so far: there were too many", err=True)
+                    click.echo(
+                        f"mycelium: {quantity(one.count, 'datagram')} missing so far: there were too many", err=True
+                    )
     if reader.holds_more:
         raise LocalError("the last block of this capture is cut off")
 

@@ -10,6 +10,7 @@ from mycelium.admin.table import Column
 from mycelium.cli import options
 from mycelium.cli.connection import connect
 from mycelium.cli.output import cost_ms, duration, print_json, print_table, size, terminal_width
+from mycelium.quantity import quantity
 
 if TYPE_CHECKING:
     from mycelium.admin.diagnosis import HopInfo, LinkInfo, PingInfo, SessionInfo, WayInfo
@@ -152,7 +153,7 @@ def _answer(one: "PingInfo") -> str:
         way += f"; no route here: {detour(one)}"
     if one.rtt_ms is None:
         return f"{named(one.node, one.name)}: {one.error}{'' if one.has_route or not one.next_hop else f' ({way})'}"
-    return f"from {named(one.node, one.name)}: {one.rtt_ms:.2f} ms, {one.hops} hop{'' if one.hops == 1 else 's'}, {way}"
+    return f"from {named(one.node, one.name)}: {one.rtt_ms:.2f} ms, {quantity(one.hops or 0, 'hop')}, {way}"
 
 
 def detour(way: "WayInfo") -> str:

@@ -13,6 +13,7 @@ from mycelium.cli.connection import connect
 from mycelium.cli.output import is_terminal, print_json
 from mycelium.errors import LocalError
 from mycelium.limits import INVITATION_USES
+from mycelium.quantity import quantity
 
 if TYPE_CHECKING:
     from mycelium.admin.control import InvitationInfo
@@ -80,6 +81,4 @@ def _explain(made: "InvitationInfo", uri: str, uses: int) -> None:
         click.echo()
         segno.make(uri, error="l", micro=False).terminal(out=sys.stdout, compact=True)
     until = time.strftime("%Y-%m-%d %H:%M", time.localtime(made.expires))
-    click.echo(
-        f"\nGood for {'one host' if uses == 1 else f'{uses} hosts'} until {until}. Whoever has it can join: keep it secret."
-    )
+    click.echo(f"\nGood for {quantity(uses, 'host')} until {until}. Whoever has it can join: keep it secret.")

@@ -14,6 +14,7 @@ from mycelium.admin.service_unit import runs_resolved
 from mycelium.cli import options
 from mycelium.cli.service import install_service, make_user, runs_systemd
 from mycelium.errors import ApiError, ConfigError, LocalError
+from mycelium.quantity import quantity
 
 if TYPE_CHECKING:
     from mycelium.admin.join_uri import JoinUri
@@ -63,7 +64,7 @@ def join(context: click.Context, name: str, invitation: str) -> None:
     who = f"you are {_who(identity, own_name, answer.network_name)}"
     if places.is_service and runs_systemd():
         install_service()
-        click.echo(f"{who}, {_reachable(context, places)} nodes reachable")
+        click.echo(f"{who}, {quantity(_reachable(context, places), 'node')} reachable")
         if any(answer.network_key) and not runs_resolved():
             click.echo(
                 "programs here find them by name once systemd-resolved runs (on Debian: apt install systemd-resolved)"

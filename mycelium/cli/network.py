@@ -13,6 +13,7 @@ from mycelium.cli.keys import own_identity
 from mycelium.cli.output import print_json
 from mycelium.errors import ConfigError, LocalError
 from mycelium.limits import MEMBER_DAYS
+from mycelium.quantity import quantity
 
 if TYPE_CHECKING:
     from mycelium.membership.certificates import Holder
@@ -64,9 +65,7 @@ def admit(context: click.Context, root: Path, file: Path, key: str | None, days:
     made = known.admit(holder, at=time.time(), days=days, may_invite=may_invite)
     write_member(file, known.key, made)
     write_root(root, known)
-    click.echo(
-        f"{file}: a member for {days} {'day' if days == 1 else 'days'}; the daemon takes it by --network-key-file"
-    )
+    click.echo(f"{file}: a member for {quantity(days, 'day')}; the daemon takes it by --network-key-file")
     if holder.fingerprint is None:
         click.echo("its certificate names no ML-DSA key, so whoever breaks X25519 can pose as it")
 

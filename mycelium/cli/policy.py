@@ -5,6 +5,7 @@ import click
 from mycelium.cli import options
 from mycelium.cli.connection import connect
 from mycelium.cli.output import print_fields, print_json
+from mycelium.quantity import quantity
 
 DENIED = 1  # exit status
 
@@ -31,7 +32,7 @@ def show(context: click.Context, as_json: bool) -> None:
             *_rules("Sessions:", found.sessions),
             *_rules("Links:", found.links),
             ("Flows:", found.flows),
-            ("Denied:", f"{found.denied} packets"),
+            ("Denied:", quantity(found.denied, "packet")),
         ]
     )
 

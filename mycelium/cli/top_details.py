@@ -7,6 +7,7 @@ from mycelium.admin.table import Column
 from mycelium.cli.output import cost_ms, duration, size
 from mycelium.cli.top_model import LinkRow, Overview
 from mycelium.cli.top_view import SESSION_COLUMNS, event_line, milliseconds, part, per_second, spark
+from mycelium.quantity import quantity
 
 _KEYS: Final = "Escape back  up/down another link  p pause  q quit"
 
@@ -39,7 +40,7 @@ def _head(row: LinkRow, link: LinkInfo, width: int) -> list[str]:
         f"key {link.public_key}",
         f"{link.state}{up}, known for {duration(link.known_s)}, heard {duration(link.last_heard_s)} ago",
         f"round trip {now} ms, median {median}, 95 % below {most}   {spark(row.rtts_ms, max(width - 52, 8))}",
-        f"loss {loss}, cost {cost}, {link.routes} nodes over it",
+        f"loss {loss}, cost {cost}, {quantity(link.routes, 'node')} over it",
         f"in {per_second(row.rx_rate)}, out {per_second(row.tx_rate)}; "
         f"received {size(link.rx_bytes)}, sent {size(link.tx_bytes)}",
     ]

@@ -9,6 +9,7 @@ from mycelium.admin.event_text import describe
 from mycelium.admin.table import Column, table_lines
 from mycelium.cli.output import duration, size
 from mycelium.cli.top_model import LinkRow, Overview, SessionRow
+from mycelium.quantity import quantity
 
 _BARS: Final = "▁▂▃▄▅▆▇█"
 _SPARKS: Final = 20  # columns of a round trip's history
@@ -44,7 +45,7 @@ def _head(shown: Overview, *, order: str, is_paused: bool, width: int) -> list[s
     keys = keys if not is_paused else f"paused  {choose}  p goes on  q quit"
     first = f"{shown.address}  up {duration(shown.uptime_s)}  mycelium {shown.version}"
     second = (
-        f"{shown.peers_alive} of {shown.peers_total} peers alive  {shown.routes} nodes  "
+        f"{shown.peers_alive} of {shown.peers_total} peers alive  {quantity(shown.routes, 'node')}  "
         f"in {per_second(shown.rx_rate)}  out {per_second(shown.tx_rate)}"
     )
     return [first, second, keys]

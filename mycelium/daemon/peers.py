@@ -13,6 +13,7 @@ from mycelium.limits import LOOK_UPS
 from mycelium.node.node import Node
 from mycelium.peer_list_url import PeerListUrl
 from mycelium.peer_url import PeerUrl
+from mycelium.quantity import quantity
 
 log = logging.getLogger("mycelium")
 
@@ -68,7 +69,7 @@ class Peers:
         self._configured = set(urls)
         ended, begun = self._adjust(urls)
         counts = (begun, "added"), (ended, "removed"), (len(self._removed), "left out as removed by hand")
-        return [f"{count} peer{'s' * (count > 1)} {what}" for count, what in counts if count]
+        return [f"{quantity(count, 'peer')} {what}" for count, what in counts if count]
 
     def replace_listed(self, source: PeerListUrl, listed: Iterable[PeerUrl]) -> None:
         """Takes the peers that a list has now, in place of those that it brought before."""

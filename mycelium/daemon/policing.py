@@ -15,6 +15,7 @@ from mycelium.node.policing import end_forbidden
 from mycelium.policy.node_policy import NodePolicy
 from mycelium.policy.rules import HIGHEST_PORT, PROTOCOLS, PolicyRule
 from mycelium.policy.settings import OPEN, PolicySettings
+from mycelium.quantity import quantity
 
 HERE: Final = "here"
 _ANSWERS: Final = "answers to what this host began, ICMPv6 echo and errors"
@@ -40,16 +41,16 @@ class Policing:
         policy.follow(settings)
         self._act(lambda now: ended.extend(end_forbidden(node.neighbours, node.sessions, policy, now=now)))
         links, sessions = ended
-        return f"policy {self.summary()}; {links} links and {sessions} sessions ended"
+        return f"policy {self.summary()}; {quantity(links, 'link')} and {quantity(sessions, 'session')} ended"
 
     def summary(self) -> str:
         """Returns what comes in, in a line for people."""
         policy, rules = self._policy, len(self._policy.settings.packets)
+        exceptions = f", with exceptions in {quantity(rules, 'rule')}" if rules else ""
         if policy.default == OPEN:
             who = "every node of this private network" if policy.is_private else "ANYBODY in the open network"
-            exception = f", but for what {rules} {_rules(rules)} say" if rules else ""
-            return f"open: {who} reaches every port of this host{exception}"
-        return f"closed: only {_ANSWERS} come in{f', and what {rules} {_rules(rules)} let in' if rules else ''}"
+            return f"open: {who} reaches every port of this host{exceptions}"
+        return f"closed: only {_ANSWERS} come in{exceptions}"
 
     def info(self) -> PolicyInfo:
         """Returns the rules, and what they have done."""
@@ -106,10 +107,6 @@ def _answer(allowed: bool, rule: PolicyRule, rules: Sequence[PolicyRule], key: s
 
 def _texts(rules: Sequence[PolicyRule]) -> list[str]:
     return [rule.text for rule in rules]
-
-
-def _rules(count: int) -> str:
-    return "rule" if count == 1 else "rules"
 
 
 def _port(text: str) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from mycelium.daemon.peers import Act
 from mycelium.identity import address_text
 from mycelium.node.directory import Home
 from mycelium.node.node import Node
+from mycelium.quantity import quantity
 from mycelium.routing.resolution import PENDING, Pending
 
 NO_ROUTE: Final = "there is no route to it"
@@ -39,7 +40,9 @@ def why_none(node: Node, way: WayInfo) -> str:
     if way.homes:
         return f"it is at home at {' and '.join(way.homes)}, to which there is no route"
     if landmarks:
-        return f"there is no route to it here, and none of {landmarks} landmarks has told where it is at home"
+        return (
+            f"there is no route to it here, and none of {quantity(landmarks, 'landmark')} has told where it is at home"
+        )
     if node.routing.landmarks.are_needed:
         return "there is no route to it here, nor to any landmark that could tell where it is at home"
     return NO_ROUTE

@@ -64,7 +64,7 @@ class EventKind(Enum):
     MEMBER_REFUSED = "member-refused", "WARNING", "{node} is not let in: {cause}"
     MORE = "more", "INFO", "events: {count} more[ about {node}][ about {peer}], not listed one by one"
     ROUTE = "route", "DEBUG", "route to {node} {story}"
-    ROUTES = "routes", "DEBUG", "routes: {count} more changes, not listed one by one"
+    ROUTES = "routes", "DEBUG", "routes: {count} more, not listed one by one"
 
     def __new__(cls, name: str, level: Level, words: str) -> "EventKind":
         kind = object.__new__(cls)

@@ -13,6 +13,7 @@ from mycelium.peering.dialler import Candidate, Dialler, Source
 from mycelium.peering.held_leases import HeldLeases
 from mycelium.peering.leases import NO_TOKEN, Leases
 from mycelium.peering.shortcuts import ShortcutFailed
+from mycelium.quantity import quantity
 from mycelium.wire.lease import LeaseItem, LeaseRequest, LeaseState
 
 OVER_UDP: Final = ("udp", "quic")  # schemes of endpoints whose host is reached by UDP
@@ -150,7 +151,7 @@ class Leasing:
             note(EventKind.LEASE_GIVEN, node=one, after=other, count=lease.port, now=now)
         for over in given.ended:
             one, other = over.ends
-            cause = f"{over.cause}; {over.datagrams} datagrams, {over.size} bytes were passed on"
+            cause = f"{over.cause}; {quantity(over.datagrams, 'datagram')}, {quantity(over.size, 'byte')} passed on"
             note(EventKind.LEASE_OVER, node=one, after=other, cause=cause, now=now)
         for none in held.ended:
             note(EventKind.LEASE_NONE, node=none.peer, after=none.relay, cause=none.cause, now=now)

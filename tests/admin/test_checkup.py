@@ -135,7 +135,7 @@ def test_what_is_wrong_with_the_host_is_told(
             Level.FAIL,
             "no member of its network now: it was removed",
         ),
-        (with_knocks(False, False), "reach", Level.WARN, "of 2 neighbours that were asked to, none"),
+        (with_knocks(False, False), "reach", Level.WARN, "of 2 neighbours asked to, none"),
         (with_link(mtu=1_000), "mtu", Level.WARN, "only 1000 bytes"),
         (with_link(loss=0.2), "loss", Level.WARN, "20.0%"),
     ],
@@ -177,7 +177,7 @@ def test_how_others_reach_this_node_is_told(fields: dict[str, Any], told: str) -
 
 def test_a_node_that_was_dialled_can_be_reached() -> None:
     found = examine(WELL, with_peer(origin="inbound"))
-    assert line(found, "reach").text == "1 neighbours have dialled this node"
+    assert line(found, "reach").text == "1 neighbour dialled this node"
 
 
 def test_a_relay_without_an_interface_needs_no_route() -> None:
@@ -223,7 +223,7 @@ def test_a_peer_of_another_version_is_to_be_brought_up_to_date() -> None:
     [
         (with_knocks(True, True), "from another port, over IPv4 and IPv6"),
         (with_knocks(False, True), "from another port, over IPv6"),
-        (with_knocks(False, origin="inbound"), "1 neighbours have dialled this node"),
+        (with_knocks(False, origin="inbound"), "1 neighbour dialled this node"),
     ],
 )
 def test_a_node_that_somebody_could_reach_unasked_can_be_dialled(node: NodeFacts, told: str) -> None:

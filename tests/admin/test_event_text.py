@@ -36,7 +36,7 @@ def test_a_part_whose_field_says_nothing_is_left_out() -> None:
     peer, cause = "udp://[fd00::1]:9651", "no answer"
     assert words(EventKind.PEER_FAILED, peer=peer, cause=cause) == f"peer {peer}: no answer"
     assert words(EventKind.PEER_FAILED, peer=peer, cause=cause, count=2) == f"peer {peer}: no answer, 2 times in a row"
-    assert words(EventKind.ROUTES, count=1) == "routes: 1 more changes, not listed one by one"
+    assert words(EventKind.ROUTES, count=1) == "routes: 1 more, not listed one by one"
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_a_file_is_the_owners_and_says_loudly_what_it_holds(tmp_path: Path, node
     assert main(["dissect", str(file)]) == 0
     printed = capsys.readouterr()
     assert LINE in printed.out
-    assert printed.err == "mycelium: 3 datagrams are missing so far: there were too many\n"
+    assert printed.err == "mycelium: 3 datagrams missing so far: there were too many\n"
     assert main(["dissect", str(file), "--json"]) == 0
     [line] = capsys.readouterr().out.splitlines()
     told = json.loads(line)

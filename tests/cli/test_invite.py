@@ -50,7 +50,7 @@ def test_a_person_gets_a_qr_code_too(daemon: str, monkeypatch: pytest.MonkeyPatc
     assert line == f"mycelium join '{URI}'"
     assert len(code) > 20
     assert max(map(len, code)) < 80
-    assert note.startswith("Good for one host until 20")
+    assert note.startswith("Good for 1 host until 20")
 
 
 def test_without_the_library_of_qr_codes_it_says_so(

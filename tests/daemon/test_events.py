@@ -138,7 +138,7 @@ def test_every_kind_has_words() -> None:
         "events: 7 more, not listed one by one",
         "route to 400::1 found, via 401::1",
         "route to 400::1 now leads via 402::1, not via 401::1: the link to 401::1 seemed cut; 0.250 s without a working route",
-        "routes: 7 more changes, not listed one by one",
+        "routes: 7 more, not listed one by one",
         "route to 402::1 lost, it led via 401::1: the link to 401::1 went down; 2.000 s without a working route so far",
     ]
     assert {info.kind for info in infos} == {kind.value for kind in EventKind}

@@ -28,14 +28,14 @@ def policing(value: object, *, is_private: bool = False, net: NodeNet | None = N
         (
             {"packets": ["allow tcp 22"]},
             False,
-            "closed: only answers to what this host began, ICMPv6 echo and errors come in, and what 1 rule let in",
+            "closed: only answers to what this host began, ICMPv6 echo and errors come in, with exceptions in 1 rule",
         ),
         ("open", False, "open: ANYBODY in the open network reaches every port of this host"),
         ({}, True, "open: every node of this private network reaches every port of this host"),
         (
             {"packets": ["deny udp", "deny icmp"]},
             True,
-            "open: every node of this private network reaches every port of this host, but for what 2 rules say",
+            "open: every node of this private network reaches every port of this host, with exceptions in 2 rules",
         ),
     ],
 )
@@ -106,5 +106,5 @@ def test_other_rules_are_followed_and_what_they_end_is_told() -> None:
     control = policing("open", net=net)
     b = net.hosts["b"].address_text
     told = control.follow(parse_policy({"links": [f"deny from {b}"], "sessions": [f"deny from {b}"]}))
-    assert told == f"policy {control.summary()}; 1 links and 1 sessions ended"
+    assert told == f"policy {control.summary()}; 1 link and 1 session ended"
     assert control.summary().startswith("closed: ")
