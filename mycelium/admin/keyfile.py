@@ -13,6 +13,7 @@ from typing import Final
 
 from mycelium.admin.private_file import create_private, read_with_mode, replace_private, require_private
 from mycelium.admin.secret_format import SecretKind, decode_secret, encode_secret, explain, is_bare
+from mycelium.admin.service_unit import STATE_FOLDER
 from mycelium.errors import IdentityError
 from mycelium.identity import SEED_BYTES, Identity
 
@@ -22,7 +23,10 @@ _DIRECTORY_MODE: Final = 0o700
 
 
 def default_key_path() -> Path:
-    """Returns the default path of the key file: mycelium/priv_key.bin in the user's data directory."""
+    """Returns the default path of the key file: mycelium/priv_key.bin in the user's data directory.
+
+    Of root, if there is none but the service has one, it is that: no other user can look into the folder.
+    """
     data_home = Path(os.environ.get("XDG_DATA_HOME", ""))
     if not data_home.is_absolute():  # the XDG specification ignores relative paths
         try:
@@ -31,7 +35,9 @@ def default_key_path() -> Path:
             raise IdentityError(
                 "this user has no home directory: name a key file with --key-file, or set XDG_DATA_HOME"
             ) from error
-    return data_home / "mycelium" / "priv_key.bin"
+    own = data_home / "mycelium" / "priv_key.bin"
+    of_service = STATE_FOLDER / own.name
+    return of_service if os.path.lexists(of_service) and not os.path.lexists(own) else own
 
 
 def epoch_path(key_file: Path) -> Path:

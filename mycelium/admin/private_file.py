@@ -13,6 +13,7 @@ from mycelium.admin.secret_format import (
     is_bare,
     is_hex,
 )
+from mycelium.admin.service_unit import NAME
 from mycelium.admin.whole_file import create_whole, replace_whole
 from mycelium.errors import ConfigError, LocalError
 from mycelium.regular_file import read_regular
@@ -73,6 +74,8 @@ def read_with_mode(
     """Returns the first bytes of a regular file, `most` of them, and who may do what with it."""
     try:
         found = read_regular(path, most, flags)
+    except PermissionError:
+        raise error(f"cannot read {name}: {_forbidden(path)}") from None
     except OSError as cause:
         raise error(f"cannot read {name}: {cause.strerror}") from None
     if found is None:
@@ -104,6 +107,18 @@ def create_private(path: Path, data: bytes, *, name: str, error: type[LocalError
 def replace_private(path: Path, data: bytes) -> None:
     """Writes a file that its owner alone may read, in place of one that may be there, whole. Raises OSError."""
     replace_whole(path, data, mode=_MODE)
+
+
+def _forbidden(path: Path) -> str:
+    """Returns why this process may not read a file, and what to do about it."""
+    import pwd  # here, because it would slow down every command
+
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        user = str(os.geteuid())
+    advice = f"a service reads nothing below /home and /root, but in /etc/{NAME}"
+    return f"user {user} may not: 'chown {user} {path}' lets it; {advice}"
 
 
 def _read(path: Path) -> bytes:

@@ -95,14 +95,16 @@ def runs_resolved() -> bool:
     return is_inits and RESOLVED.is_dir()
 
 
-def unit_text(program: Path) -> str:
-    """Returns the unit that runs a program; raises LocalError where its sandbox hides that."""
-    for folder in _HIDDEN:
-        if program.is_relative_to(folder):
-            raise LocalError(
-                f"a service can't run {program}: what is below {folder} is hidden from it; install mycelium for all users, "
-                "as with 'pipx install --global' or a virtual environment in /opt"
-            )
+def unit_text(program: Path, *needed: Path) -> str:
+    """Returns the unit that runs a program; raises LocalError where its sandbox hides that, or what the program needs."""
+    for path in (program, program.resolve(), *(one.resolve() for one in needed)):
+        for folder in _HIDDEN:
+            if path.is_relative_to(folder):
+                raise LocalError(
+                    f"a service can't run {program}: {'' if path == program else f'it needs {path}, and '}what is below "
+                    f"{folder} is hidden from it; install mycelium for all users, as with 'pipx install --global' or a "
+                    "virtual environment in /opt"
+                )
     quoted = str(program).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return _UNIT % {
         "program": f'"{quoted}"' if " " in quoted else quoted,

@@ -1,11 +1,18 @@
-"""Writes files whole: after a crash, a kill or a full disk there is the old file or the new one, never a part."""
+"""Writes files whole: after a crash, a kill or a full disk there is the old file or the new one, never a part.
+
+What root writes in place of another user's file stays that user's, and what it writes into a folder of the service's user is
+that one's: the daemon could not read it otherwise.
+"""
 
 import contextlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+from mycelium.admin.service_unit import NAME
 
 PUBLIC: Final = 0o644  # mode of a file without secrets
 
@@ -29,6 +36,9 @@ def _written_apart(path: Path, data: bytes, mode: int) -> Iterator[str]:
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(descriptor, mode)
+            if (owner := _owner(path)) is not None:
+                with contextlib.suppress(PermissionError):  # of a daemon, which may give nothing away
+                    os.fchown(descriptor, *owner)
             file.write(data)
             file.flush()
             os.fsync(descriptor)
@@ -37,6 +47,22 @@ def _written_apart(path: Path, data: bytes, mode: int) -> Iterator[str]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
     _sync_directory(path.parent)
+
+
+def _owner(path: Path) -> tuple[int, int] | None:
+    """Returns to whom root is to give a new file: user and group; None for those of this process."""
+    import pwd  # here, because it would slow down every command
+
+    if os.geteuid() != 0:
+        return None
+    with contextlib.suppress(FileNotFoundError):
+        old = path.lstat()
+        return (old.st_uid, old.st_gid) if stat.S_ISREG(old.st_mode) else None
+    folder = path.parent.stat()
+    with contextlib.suppress(KeyError):
+        if pwd.getpwnam(NAME).pw_uid == folder.st_uid:
+            return folder.st_uid, folder.st_gid
+    return None
 
 
 def _sync_directory(directory: Path) -> None:

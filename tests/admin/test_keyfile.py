@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mycelium.admin import keyfile
 from mycelium.admin.keyfile import (
     add_first_line,
     create_identity,
@@ -330,3 +331,16 @@ def test_the_default_place_follows_xdg(monkeypatch: pytest.MonkeyPatch, data_hom
     monkeypatch.setenv("XDG_DATA_HOME", data_home)
 
     assert default_key_path() == Path(expected)
+
+
+def test_root_s_default_is_the_service_s_key_where_that_is_the_only_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyfile, "STATE_FOLDER", tmp_path / "state")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    own, of_service = tmp_path / "mycelium" / "priv_key.bin", tmp_path / "state" / "priv_key.bin"
+    assert keyfile.default_key_path() == own
+    create_identity(of_service, bytes(32), parents=True)
+    assert keyfile.default_key_path() == of_service
+    create_identity(own, bytes(32), parents=True)
+    assert keyfile.default_key_path() == own

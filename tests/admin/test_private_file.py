@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mycelium.admin import private_file
 from mycelium.admin.private_file import (
     create_network_key,
     read_api_token,
@@ -107,3 +108,18 @@ def test_any_content_is_a_secret_or_a_config_error(tmp_path_factory: pytest.Temp
     for read in (read_network_key, read_api_token):
         with suppress(ConfigError):
             assert read(path)
+
+
+def test_who_may_not_read_a_file_is_told_as_whom_it_was_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(private_file, "read_regular", refuse)
+    monkeypatch.setattr(os, "geteuid", lambda: 4_000_000_000)  # which has no name
+    with pytest.raises(
+        ConfigError, match=r"cannot read .*/key: user 4000000000 may not: 'chown 4000000000 .*/key' lets it"
+    ):
+        private_file.read_network_key(tmp_path / "key")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(ConfigError, match="user root may not"):
+        private_file.read_network_key(tmp_path / "key")

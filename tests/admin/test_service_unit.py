@@ -92,3 +92,16 @@ def test_systemd_resolved_is_told_of_interfaces_of_inits_network_namespace_only(
     assert runs_resolved() is is_known
     monkeypatch.setattr(service_unit, "RESOLVED", tmp_path / "none")
     assert not runs_resolved()
+
+
+def test_what_a_program_leads_to_or_needs_must_not_be_hidden_either(tmp_path: Path) -> None:
+    hidden = Path("/root/venv/bin/mycelium")
+    link = tmp_path / "mycelium"  # which is hidden itself where tests run in /tmp
+    link.symlink_to(hidden)
+    with pytest.raises(LocalError, match=r"a service can't run .*: .*what is below /.* is hidden from it"):
+        unit_text(link)
+    with pytest.raises(
+        LocalError, match=f"a service can't run {PROGRAM}: it needs {hidden}, and what is below /root is"
+    ):
+        unit_text(PROGRAM, hidden)
+    assert unit_text(PROGRAM, Path("/usr")) == unit_text(PROGRAM)

@@ -1,4 +1,5 @@
 import os
+import pwd
 import stat
 from pathlib import Path
 
@@ -32,3 +33,44 @@ def test_a_created_file_takes_the_place_of_none(tmp_path: Path) -> None:
         create_whole(path, b"two", mode=0o644)
     assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"one", 0o600)
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """To whom root has given files."""
+    found: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", lambda _, user, group: found.append((user, group)))
+    return found
+
+
+def test_what_root_writes_in_place_of_a_file_is_its_owner_s(tmp_path: Path, given: list[tuple[int, int]]) -> None:
+    path = tmp_path / "kept"
+    create_whole(path, b"one", mode=0o600)
+    assert given == []  # there was none, and the folder is not the service's
+    replace_whole(path, b"two", mode=0o600)
+    assert given == [(os.getuid(), os.getgid())]
+    (tmp_path / "planted").symlink_to(path)
+    replace_whole(tmp_path / "planted", b"three", mode=0o600)
+    assert len(given) == 1
+
+
+def test_what_root_writes_into_the_service_s_folder_is_the_service_s(
+    tmp_path: Path, given: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_service = pwd.getpwuid(os.getuid())
+    monkeypatch.setattr(pwd, "getpwnam", lambda _: of_service)
+    create_whole(tmp_path / "new", b"one", mode=0o600)
+    assert given == [(tmp_path.stat().st_uid, tmp_path.stat().st_gid)]
+
+
+def test_a_file_that_may_not_be_given_away_is_written_all_the_same(
+    tmp_path: Path, given: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchown", refuse)
+    for data in (b"one", b"two"):
+        replace_whole(tmp_path / "kept", data, mode=0o600)
+    assert ((tmp_path / "kept").read_bytes(), given) == (b"two", [])
