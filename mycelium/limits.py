@@ -119,7 +119,7 @@ PROOF_TRAINS_AT_ONCE: Final = 1_024  # of those in a row: of SESSION_REQUESTS_AT
 QUOTED_PACKETS: Final = 64  # newest trains of a session that an ICMPv6 error can quote
 
 WAYPOINTS: Final = 256  # at which others meet this node, for a while; each is a pin at all nodes on the way there
-WAYPOINTS_AVOIDED: Final = 8  # by one session, as they were of no use; the one left longest ago is forgotten first
+WAYPOINTS_AVOIDED: Final = 8  # by one session, as they were of no use, and as many homes; the oldest is forgotten first
 VICINITY_NODES: Final = 512  # nodes that one end of a session tells the other of, besides landmarks: 3.6 KB
 VICINITIES_PER_SECOND: Final = 20  # that are compared, 1 ms each
 VICINITIES_TOLD_PER_SECOND: Final = 100  # to partners without a route, 0.5 ms each; the others wait for their turn
@@ -149,7 +149,7 @@ PINS_PER_NEIGHBOUR: Final = PINS // 4  # of those, by one neighbour
 HOMES_KNOWN: Final = 4_096  # home records that were looked up, half a KB each: one for each session
 LOOKUPS_PER_SECOND: Final = 50  # of addresses that packets of this host are for: a scan of the overlay is no use
 LOOKUPS_WAITING: Final = 256  # lookups under way
-LOOKUPS_FAILED: Final = 4_096  # addresses that nobody knew, which are not looked up again for a moment
+LOOKUPS_SPACED: Final = 2 * HOMES_KNOWN  # addresses that are not looked up again for a moment, known and unknown ones
 LOOKUP_MESSAGES_PER_SECOND: Final = 500  # questions for all of them: one that nobody can answer goes to all landmarks
 LOOKUP_QUEUE_BYTES: Final = 4 << 20  # packets that wait for lookups, besides what waits for sessions
 # lookups answered, by the neighbours that forward them: a tenth of a slow core; a little is all that a small network asks

@@ -122,4 +122,4 @@ class Echoes:
         request = encode_echo(Echo(EchoKind.REQUEST, asked.hop_limit, token))
         if self._sending.send_item(session, ITEM_ECHO, request, hop_limit=asked.hop_limit, now=now):
             asked.sent_at = now
-            asked.counter, asked.tag, _ = session.recent[-1]
+            asked.counter, asked.tag, *_ = session.recent[-1]

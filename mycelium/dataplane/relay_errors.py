@@ -1,8 +1,10 @@
 """Errors sent to the source of a train that a relay cannot forward or its destination cannot deliver: signing and checking.
 
-A source believes one only if it quotes index, counter and tag of a recent train, which nobody off the path has seen, and then
-only tells the application.
+A source believes one only if it quotes index, counter and tag of a recent train, which nobody off the path has seen. It then
+tells the application, and sends no more by the waypoint or home by which the train has found no route, if there is another.
 """
+
+from typing import Protocol
 
 from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.dataplane.echoes import Echoes
@@ -23,6 +25,7 @@ from mycelium.packet.batch import Delivery
 from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE, HOP_LIMIT_EXCEEDED, NO_ROUTE
 from mycelium.routing.excess import LIES, LOST, Excesses, NamedRate
 from mycelium.session.requests import TrainSender
+from mycelium.session.session import Session
 from mycelium.session.table import Sessions
 from mycelium.timing import SharedBucket, TokenBucket
 from mycelium.wire.train import (
@@ -52,6 +55,12 @@ _ICMP_KINDS = {
 }
 
 
+class LeaveWaypoint(Protocol):
+    """Notes that a train of a session has found no route by a waypoint or home."""
+
+    def __call__(self, session: Session, waypoint: bytes, *, now: float) -> None: ...
+
+
 class RelayErrors:
     """Reports errors as a relay or destination, and passes errors on to applications as a source."""
 
@@ -65,6 +74,7 @@ class RelayErrors:
         counters: DataplaneCounters,
         excesses: Excesses,
         send: TrainSender,
+        leave: LeaveWaypoint,
         now: float,
     ) -> None:
         self._identity = identity
@@ -72,6 +82,7 @@ class RelayErrors:
         self._errors = errors
         self._echoes = echoes
         self._send = send
+        self._leave = leave
         self._signing = SharedBucket[bytes](RELAY_ERRORS_OF_ALL, keys=NEIGHBOURS, now=now)
         self._lost = NamedRate(excesses, LOST, LOST_TRAINS_PER_SECOND, burst=LOST_TRAINS_AT_ONCE, keys=NEIGHBOURS)
         self._lies = NamedRate(excesses, LIES, LIES_PER_SECOND, burst=LIES_AT_ONCE, keys=NEIGHBOURS)
@@ -120,16 +131,21 @@ class RelayErrors:
             self._lies.take(neighbour, now=now)
             return
         if body[0] == ERROR_NO_ROUTE:
-            self._leave_waypoint(body)
+            self._leave_waypoint(body, now=now)
         if echo is not None:
             self._echoes.failed(echo, reporter, body[0], now=now)
         else:
             self._errors.report(_ICMP_KINDS[body[0]], memoryview(quote), now=now, reporter=reporter)
 
-    def _leave_waypoint(self, body: memoryview) -> None:
-        session = self._sessions.by_peer.get(ERROR_QUOTE.unpack_from(body)[3])
-        if session is not None:
-            session.waypoint = b""  # its home has a route
+    def _leave_waypoint(self, body: memoryview, *, now: float) -> None:
+        """Leaves the waypoint or home by which the train has gone that an error is about."""
+        _, _, counter, destination, tag = ERROR_QUOTE.unpack_from(body)
+        session = self._sessions.by_peer.get(destination)
+        if session is None:
+            return
+        for sent, own_tag, _, waypoint in session.recent:
+            if (sent, own_tag) == (counter, tag) and waypoint:
+                self._leave(session, waypoint, now=now)
 
     def _quoted_echo(self, body: memoryview) -> bytes | None:
         """Returns the token of the request for an echo that an error is about; None for another train."""
@@ -147,7 +163,7 @@ class RelayErrors:
         if session is None or code not in _ICMP_KINDS or all(keys.remote_index != index for keys in session.keypairs):
             return None
         seen = (tag, NOT_SEEN) if reporter == destination else (tag,)
-        return next((quote for sent, own_tag, quote in session.recent if sent == counter and own_tag in seen), None)
+        return next((quote for sent, own_tag, quote, _ in session.recent if sent == counter and own_tag in seen), None)
 
     def _is_authentic(self, reporter: bytes, body: bytes) -> bool:
         key = body[ERROR_QUOTE.size : ERROR_SIGNED_BYTES]

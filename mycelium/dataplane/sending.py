@@ -223,7 +223,9 @@ class Sending:
         slots, node = batch.slots, key[2]
         next_hop = self._next_hop.get(node)
         if next_hop is None:  # else it is the address of a node, even if its /64 belongs to another one
-            node = self._owner.get(subnet_of(node)) or self._lookups.node_at(node) or b""
+            partner = self._session_of.get(node)
+            if partner is None or partner.sending is None:
+                node = self._owner.get(subnet_of(node)) or self._lookups.node_at(node) or b""
             next_hop = self._next_hop.get(node, b"")
         link = self._links.get(next_hop)
         egress = (link, 0, b"") if link is not None else self._other_egress(node)
@@ -339,7 +341,7 @@ class Sending:
         quote = bytes(items[ITEM_HEADER_BYTES : ITEM_HEADER_BYTES + QUOTED_BYTES])
         if flags:
             self._counters.trains_deflected += 1
-        session.recent.append((counter, bytes(frame[end - QUOTED_TAG_BYTES : end]), quote))
+        session.recent.append((counter, bytes(frame[end - QUOTED_TAG_BYTES : end]), quote, waypoint))
 
     def _wrap(self, frame: memoryview, used: int, waypoint: bytes, head: WrapperHead) -> int:
         self._counters.trains_wrapped += 1

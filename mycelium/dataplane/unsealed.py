@@ -58,7 +58,7 @@ def send_unsealed(
     word = bucket << 24 | length
     head = (key[1], 0, UNSEALED, traffic_class, word, keys.remote_index, counter, session.peer, source)
     TRAIN_HEADER.pack_into(plain, FRAME_HEADER.size, *head)
-    session.recent.append((counter, NOT_SEEN, bytes(plain[_PACKET : _PACKET + QUOTED_BYTES])))
+    session.recent.append((counter, NOT_SEEN, bytes(plain[_PACKET : _PACKET + QUOTED_BYTES]), b""))
     frames.send(UNSEALED_FRAME, plain, traffic_class=traffic_class, now=now)
 
 

@@ -17,7 +17,7 @@ class Detours(Protocol):
     """Finds ways to nodes that have no next hop, or none with a link."""
 
     def way_to(self, node: bytes, home: bytes = b"", turn: int = 0) -> Detour | None:
-        """Returns one, to the home that a node has told if no other is known; else None. Turns begin with others."""
+        """Returns one, if possible to the home that a node has just shown; else None. Turns begin with others."""
 
     @property
     def own_home(self) -> bytes:

@@ -40,7 +40,16 @@ from mycelium.survey.survey import Survey
 from mycelium.timing import Deadlines
 from mycelium.wire.home_record import HomeRecord
 from mycelium.wire.statement import Statement
-from mycelium.wire.train import ANSWER, ITEM_HOMES, ITEM_MEETING, ITEM_REACHABILITY, ITEM_SPEED, ITEM_SURVEY, LOOKUP
+from mycelium.wire.train import (
+    ANSWER,
+    ITEM_HOMES,
+    ITEM_MEETING,
+    ITEM_REACHABILITY,
+    ITEM_SPEED,
+    ITEM_SURVEY,
+    LOOKUP,
+    SESSION_REQUEST,
+)
 
 ELSEWHERE: Final = "it answers over another neighbour, which is used from now on"
 NOWHERE: Final = "it answers over no other neighbour either"
@@ -155,6 +164,7 @@ class DataPath:
             counters=self.counters,
             excesses=excesses,
             send=self._send_train,
+            leave=self._leave,
             now=now,
         )
 
@@ -268,7 +278,9 @@ class DataPath:
         """Makes what takes items that are not packets: speed tests, probes of ways, meetings, and surveys."""
         self._compose_speed_tests(handshakes, routing, settings, deadlines, now=now)
         self._compose_reachability(handshakes, routing, deadlines)
-        self.meetings = Meetings(routing, self.sessions, self.sending, self.ways, self.counters, now=now)
+        self.meetings = Meetings(
+            routing, self.sessions, self.sending, self.ways, self.directory, self.counters, now=now
+        )
         self.receiving.item_handlers |= {ITEM_MEETING: self.meetings.take, ITEM_HOMES: self.registry.take}
         self.receiving.train_handlers |= {LOOKUP: self.directory.take_lookup, ANSWER: self._take_answer}
         self.survey = Survey(
@@ -329,6 +341,9 @@ class DataPath:
             self.counters.packets_no_route += 1
             self.local_errors.report(NO_ROUTE, memoryview(packet.data), now=now)
 
+    def _leave(self, session: Session, waypoint: bytes, *, now: float) -> None:
+        self.meetings.leave(session, waypoint, now=now)
+
     def _send_records(self, session: Session, records: list[HomeRecord], *, now: float) -> None:
         for content in portions(records, self.sending.item_room(session)):
             self.sending.send_item(session, ITEM_HOMES, content, now=now)
@@ -347,4 +362,6 @@ class DataPath:
     ) -> bool:
         if home:
             self.directory.told(node, home)
+        if turn and kind == SESSION_REQUEST:  # those before were not answered
+            self.directory.renew(node, now=now)
         return self.sending.send_train(node, kind, index, counter, body, turn=turn, home=home, now=now)

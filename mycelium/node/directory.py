@@ -1,8 +1,9 @@
 """The directory: where nodes are at home to which this node has no route, as it has looked up.
 
 A lookup asks the landmarks to which the record of an address is handed, the nearest first, then all others, a few at a time:
-each knows the nodes that are at home there. The first valid record counts. Where nobody answers behind it, all landmarks are
-asked, and the newest counts.
+each knows the nodes that are at home there. The first valid record counts. Where nobody answers behind it, the newest counts
+that one of its own homes has confirmed, or of those that all landmarks have. Lookups of one address are ever farther apart, so
+that neither errors, which a home may make up, nor silence have this node ask on and on.
 """
 
 from collections import OrderedDict
@@ -20,8 +21,8 @@ from mycelium.limits import (
     LOOKUP_MESSAGES_PER_SECOND,
     LOOKUP_QUEUE_BYTES,
     LOOKUPS_ANSWERED,
-    LOOKUPS_FAILED,
     LOOKUPS_PER_SECOND,
+    LOOKUPS_SPACED,
     LOOKUPS_WAITING,
     NEIGHBOURS,
 )
@@ -33,14 +34,15 @@ from mycelium.routing.excess import LOOKUPS, NamedShare
 from mycelium.routing.resolution import PENDING, Pending, Resolution
 from mycelium.session.queue import PacketQueue, QueuedPacket
 from mycelium.session.requests import TrainSender
-from mycelium.timing import TokenBucket
+from mycelium.timing import Backoff, LastUsed, TokenBucket
 from mycelium.wire.home_record import HomeRecord
 from mycelium.wire.lookup import NONCE_BYTES, decode_answer, decode_lookup, encode_answer, encode_lookup
 from mycelium.wire.statement import Statement
 from mycelium.wire.train import ANSWER, LOOKUP
 
 FRESH_S: Final = 1_800.0  # a record is looked up again after this
-UNKNOWN_S: Final = 10.0  # an address that nobody knew is not looked up again before
+AGAIN_S: Final = 0.5  # between two lookups of an address; doubles until a newer record is found,
+AGAIN_CEILING_S: Final = 10.0  # up to this
 CHECK_S: Final = 600.0  # between two lookups of this node itself
 SETTLED_S: Final = 60.0  # until a new home has handed over the record of this node
 
@@ -50,6 +52,30 @@ class Home(Struct, frozen=True):
 
     node: bytes
     record: HomeRecord
+
+
+class _Spacing:
+    """When an address may be looked up again."""
+
+    __slots__ = ("_backoff", "_next_at")
+
+    def __init__(self) -> None:
+        self._backoff = Backoff(AGAIN_S, factor=2.0, ceiling=AGAIN_CEILING_S)
+        self._next_at = -inf
+
+    def may_begin(self, *, now: float) -> bool:
+        """Tells whether a lookup may begin, which then puts off the next one."""
+        if now < self._next_at:
+            return False
+        if now >= self._next_at + AGAIN_CEILING_S:
+            self.reset()
+        self._next_at = now + self._backoff.next()
+        return True
+
+    def reset(self) -> None:
+        """Lets a lookup begin at once, as what was wanted is known."""
+        self._backoff.reset()
+        self._next_at = -inf
 
 
 class Directory:
@@ -81,7 +107,7 @@ class Directory:
         self._node_at: dict[bytes, bytes] = {}  # by /64
         self._fresh_until: dict[bytes, float] = {}  # by node
         self._doubted: set[bytes] = set()  # nodes that did not answer where they are said to be at home
-        self._unknown: OrderedDict[bytes, float] = OrderedDict()  # /64s that nobody knew, and until when that counts
+        self._spacing = LastUsed[bytes, _Spacing](lambda now: _Spacing(), keys=LOOKUPS_SPACED)  # by /64
         self._by_subnet: dict[bytes, Query] = {}
         self._by_nonce: dict[bytes, Query] = {}
         self._budget = ByteBudget(LOOKUP_QUEUE_BYTES)
@@ -110,8 +136,8 @@ class Directory:
     # -- what is known -------------------------------------------------------------------------------------------------
 
     def home_of(self, node: bytes) -> Home | None:
-        """Returns where a node is at home if that is known, and not in doubt; looks nothing up."""
-        return None if node in self._doubted else self._by_node.get(node)
+        """Returns where a node is at home if that is known, in doubt or not; looks nothing up."""
+        return self._by_node.get(node)
 
     def node_at(self, address: bytes) -> bytes | None:
         """Returns the node with an address in one of its prefixes, or that was looked up."""
@@ -128,9 +154,9 @@ class Directory:
         if node in self._next_hop or not self._has_landmarks():
             return announcement
         found = self.resolve(node, now=now)
-        if not isinstance(found, Home):
-            return found
-        return found.record if found.node == node else announcement
+        if isinstance(found, Home) and found.node == node:
+            return found.record
+        return PENDING if found is PENDING else self.known(node)
 
     def resolve(self, address: bytes, *, now: float) -> Home | Pending | None:
         """Returns the node with an address, PENDING while it is looked up, None if there is none."""
@@ -162,6 +188,12 @@ class Directory:
         if node in self._by_node and node not in self._next_hop:
             self._doubted.add(node)
 
+    def renew(self, node: bytes, *, now: float) -> None:
+        """Looks a node up again that does not answer where it seems to be at home, unless that has just been done."""
+        if node not in self._next_hop:
+            self.doubt(node)
+            self.resolve(node, now=now)
+
     def told(self, node: bytes, home: bytes) -> None:
         """Notes that a train, which anybody may have made, names another home of its source than the record of that node."""
         known = self._by_node.get(node)
@@ -182,14 +214,16 @@ class Directory:
 
     def _begin(self, subnet: bytes, *, now: float) -> bool:
         """Starts a lookup; returns False if it is answered at once, or there is none."""
-        if self._unknown.get(subnet, 0.0) > now or subnet == subnet_of(self._routing.node):
+        if subnet == subnet_of(self._routing.node):
             return False
-        is_thorough = self._node_at.get(subnet) in self._doubted
-        if not is_thorough and (records := self._registry.of(subnet)):
+        known = self._by_node.get(self._node_at.get(subnet, b""))
+        is_thorough = known is not None and now < self._fresh_until[known.node]  # doubted, or without a route to a home
+        records = [one for one in self._registry.of(subnet) if not is_thorough or self._is_news(one)]
+        if records:
             for record in records:
                 self._store(self._node_of(record), record, now=now)
             return False
-        if next(self._others(), None) is None:
+        if next(self._others(), None) is None or not self._spacing.of(subnet, now=now).may_begin(now=now):
             return False
         if len(self._by_subnet) >= LOOKUPS_WAITING or not self._beginning.take(now=now):
             self._counters.lookups_refused += 1
@@ -265,6 +299,10 @@ class Directory:
         except IdentityError:
             return b""
 
+    def _is_news(self, record: HomeRecord) -> bool:
+        known = self._by_node.get(self._node_of(record))
+        return record.is_newer_than(None if known is None else known.record)
+
     def _is_valid(self, record: HomeRecord) -> bool:
         return record.network_id == self._network_id and self._verify(record)
 
@@ -280,15 +318,16 @@ class Directory:
             self.found += query.queue.take_all()
         else:
             self._counters.lookups_failed += 1
-            self._unknown[query.subnet] = now + UNKNOWN_S
-            if len(self._unknown) > LOOKUPS_FAILED:
-                self._unknown.popitem(last=False)
+            known = self._node_at.get(query.subnet)
+            if known is not None and not query.unanswered:  # silence says nothing
+                self._forget(known)
             self.failed += query.queue.take_all()
 
     def _store(self, node: bytes, record: HomeRecord, *, now: float) -> None:
         known = self._by_node.get(node)
         if known is None or record.is_newer_than(known.record):
             self._by_node[node] = Home(node, record)
+            self._spacing.of(subnet_of(node), now=now).reset()
         self._by_node.move_to_end(node)
         self._node_at.setdefault(subnet_of(node), node)
         self._fresh_until[node] = now + FRESH_S

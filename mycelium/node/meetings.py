@@ -4,6 +4,10 @@ An end without a route tells the other which nodes are near it, once the session
 node with the least sum of metrics, pins itself on the way there, and names it; from then on both send by it. A waypoint without
 a route, or one behind which nothing answers, as it may be a leaf, is left for the home at once, and not chosen again for a
 while. A node also tells its partners when its home changes, so that a moving node loses no session.
+
+Where trains to a home find no route, or nothing is heard, the other home is tried, and both are looked up again. Who hears
+nothing asks: it tells its home and says so. Partners that are silent because they have nothing to say answer that; one whose
+answers do not arrive is asked again, and leaves its own waypoint or home then, as it may hear all that this end sends.
 """
 
 from math import inf
@@ -20,6 +24,7 @@ from mycelium.limits import (
     VICINITIES_TOLD_PER_SECOND,
     WAYPOINTS_AVOIDED,
 )
+from mycelium.node.directory import Directory
 from mycelium.node.ways import HomewardWays
 from mycelium.routing.engine import RoutingEngine
 from mycelium.session.session import Session
@@ -35,14 +40,18 @@ RENEWED_S: Final = 60.0  # between two choices of a waypoint, while there is tra
 PINNED_S: Final = 90.0  # a waypoint is kept this long; a late choice of the next one is in time
 ANSWERED_S: Final = 2.0  # time for the other end's own vicinity, which makes that of this end needless
 SETTLED_S: Final = 0.5  # until the pins have come to a new waypoint
-SILENT_S: Final = 2.0  # a waypoint behind which nothing answers for so long is left
+ASKED_S: Final = (
+    1.0  # a partner that was not heard for so long since it was sent something is asked, by telling it the home
+)
+SILENT_S: Final = 2.0  # a waypoint or home behind which nothing answers for so long is left
+ASKED_AGAIN_S: Final = 3.0  # who is asked twice in this time is not heard
 AVOIDED_S: Final = 600.0  # a waypoint that was left is not chosen again
 
 
 class Talk:
     """What is known of one session: since when it is in use, and what its ends have told each other."""
 
-    __slots__ = ("avoided", "best", "blocks", "chosen", "described_at", "noted", "since", "used")
+    __slots__ = ("asked_at", "avoided", "best", "blocks", "chosen", "described_at", "noted", "since", "unheard_since")
 
     def __init__(self, session: Session, *, now: float) -> None:
         self.since = now
@@ -51,7 +60,8 @@ class Talk:
         self.noted = b""  # the home of this node that the other end knows
         self.best: tuple[int, bytes] | None = None  # metric and node, of the entries heard so far
         self.chosen: tuple[float, bytes] | None = None  # from when a waypoint may be used, and which
-        self.used = b""  # the waypoint that the session has had last
+        self.unheard_since = inf  # when this end had sent something that nothing was heard after
+        self.asked_at = -inf  # when the other end has told that it hears nothing
         self.avoided: dict[bytes, float] = {}  # waypoints that were left, and until when they are not chosen again
 
     def avoid(self, waypoint: bytes, *, now: float) -> None:
@@ -65,6 +75,22 @@ class Talk:
         """Tells whether nothing speaks against a waypoint."""
         return self.avoided.get(waypoint, now) <= now
 
+    def silent_s(self, session: Session, *, now: float) -> float:
+        """Returns for how long nothing was heard since this end has sent something; 0 if it has sent nothing."""
+        heard_at = session.heard_at
+        if session.last_used <= heard_at:
+            self.unheard_since = inf
+            return 0.0
+        if self.unheard_since == inf or heard_at > self.unheard_since:
+            self.unheard_since = now
+        return now - self.unheard_since
+
+    def is_asked_again(self, *, now: float) -> bool:
+        """Notes that the other end hears nothing; tells whether it has said so a moment ago, and so was not answered."""
+        is_again = now - self.asked_at <= ASKED_AGAIN_S
+        self.asked_at = -inf if is_again else now
+        return is_again
+
 
 class Meetings:
     """Tells and hears where to meet. The owner calls `look` each second, by a timer that it has anyway."""
@@ -75,6 +101,7 @@ class Meetings:
         sessions: Sessions,
         sending: Sending,
         ways: HomewardWays,
+        directory: Directory,
         counters: DataplaneCounters,
         *,
         now: float,
@@ -84,6 +111,7 @@ class Meetings:
         self._sessions = sessions
         self._sending = sending
         self._ways = ways
+        self._directory = directory
         self._counters = counters
         self._talks: dict[bytes, Talk] = {}
         self._rate = TokenBuckets[bytes](MEETINGS_PER_SECOND, burst=MEETINGS_AT_ONCE, keys=SESSIONS)
@@ -104,6 +132,23 @@ class Meetings:
             elif self._talks.pop(session.peer, None) is not None:
                 session.waypoint = b""
 
+    def leave(self, session: Session, waypoint: bytes, *, now: float) -> None:
+        """Leaves a waypoint, or a home, by which trains do not arrive; the node's homes are looked up again."""
+        if waypoint == session.waypoint:
+            self._talk(session, now=now).avoid(waypoint, now=now)
+            session.waypoint = b""
+        elif waypoint in self._ways.homes(session.peer):
+            session.lose(waypoint, now=now)
+            self._directory.renew(session.peer, now=now)
+
+    def _leave_way(self, session: Session, *, now: float) -> None:
+        """Leaves the waypoint or home in use."""
+        way = self._ways.leaving(session.peer)
+        if way is not None and way.waypoint:
+            self.leave(session, way.waypoint, now=now)
+        else:
+            self._directory.renew(session.peer, now=now)
+
     def take(self, session: Session, body: memoryview, *, hop_limit: int, now: float) -> None:
         """Takes an item about meeting."""
         try:
@@ -116,7 +161,11 @@ class Meetings:
         talk = self._talk(session, now=now)
         match meeting.kind:
             case MeetingKind.HOME:
-                session.home = meeting.node
+                if meeting.node != session.home:
+                    session.home = meeting.node
+                    session.lost.pop(meeting.node, None)
+                if meeting.flag and talk.is_asked_again(now=now):
+                    self._leave_way(session, now=now)
                 self._tell(session, Meeting(MeetingKind.HOME_NOTED, node=meeting.node), now=now)
             case MeetingKind.HOME_NOTED:
                 talk.noted = meeting.node
@@ -132,20 +181,15 @@ class Meetings:
         return talk
 
     def _follow(self, session: Session, talk: Talk, home: bytes, *, now: float) -> None:
-        if home and home != talk.noted:
-            self._tell(session, Meeting(MeetingKind.HOME, node=home), now=now)
-        if talk.used and session.waypoint != talk.used:  # an error has come back
-            talk.avoid(talk.used, now=now)
+        silent_s = talk.silent_s(session, now=now)
+        if silent_s >= SILENT_S:
+            self._leave_way(session, now=now)
+            talk.unheard_since = now
+        if home and (home != talk.noted or silent_s >= ASKED_S):
+            self._tell(session, Meeting(MeetingKind.HOME, silent_s >= ASKED_S, node=home), now=now)
         if talk.chosen is not None and now >= talk.chosen[0]:
             session.waypoint = talk.chosen[1]
             talk.chosen = None
-        if session.last_used - session.heard_at >= SILENT_S:
-            if session.waypoint:
-                talk.avoid(session.waypoint, now=now)
-                session.waypoint = b""
-            elif session.peer not in self._next_hop:
-                session.turn += 1
-        talk.used = session.waypoint
         if (
             session.peer in self._next_hop
             or now < talk.described_at + RENEWED_S

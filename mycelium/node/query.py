@@ -21,6 +21,7 @@ class Query:
 
     __slots__ = (
         "_again",
+        "_are_homes_asked",
         "_found_by_home",
         "_is_thorough",
         "_left",
@@ -52,7 +53,8 @@ class Query:
         self._left = [*sorted(replicas, key=self._order), *sorted(others, key=self._order)]
         self._one_by_one = len(replicas)  # how many of the next ones are asked one after the other
         self._again = 0  # rounds in which those that were silent are asked again
-        self._found_by_home = False
+        self._found_by_home = False  # the best record
+        self._are_homes_asked = not is_thorough
         self.unanswered: set[bytes] = set()
         self.best: dict[bytes, HomeRecord] = {}  # by node
         self.next_at = inf
@@ -64,9 +66,12 @@ class Query:
 
     def take(self, node: bytes, record: HomeRecord, landmark: bytes) -> None:
         """Takes a valid record from a landmark."""
-        self._found_by_home |= landmark in record.homes
-        if record.is_newer_than(self.best.get(node)):
+        known = self.best.get(node)
+        if record.is_newer_than(known):
             self.best[node] = record
+            self._found_by_home = landmark in record.homes
+        elif known is not None and not known.is_newer_than(record):
+            self._found_by_home |= landmark in record.homes
 
     def next_batch(self) -> list[bytes]:
         """Returns the landmarks that are to be asked now; none if all have answered, or were asked often enough."""
@@ -74,8 +79,18 @@ class Query:
             self._left = sorted(self.unanswered, key=self._order)
             self._again += 1
         size = 1 if self._one_by_one else ASKED_AT_ONCE
+        if self.best and not self._one_by_one and not self._are_homes_asked:
+            size = self._homes_first() or size
         batch, self._left = self._left[:size], self._left[size:]
         return batch
+
+    def _homes_first(self) -> int:
+        """Has the homes come next that the best records name; returns how many of them have not been asked."""
+        self._are_homes_asked = True
+        named = {home for record in self.best.values() for home in record.homes}
+        homes = [one for one in self._left if one in named]
+        self._left = [*homes, *(one for one in self._left if one not in named)]
+        return len(homes)
 
     def put_back(self, batch: list[bytes]) -> None:
         """Has landmarks asked later, which there is no budget for now."""

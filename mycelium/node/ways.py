@@ -5,6 +5,7 @@ next hops to that. It is never wrapped twice, and no node on its way keeps anyth
 """
 
 from collections.abc import Container, Iterator
+from math import inf
 
 from mycelium.dataplane.wrapping import Detour
 from mycelium.node.directory import Directory
@@ -45,34 +46,40 @@ class HomewardWays:
 
     def homes(self, node: bytes) -> list[bytes]:
         """Returns where a node is at home as far as is known, the likeliest first."""
-        return list(dict.fromkeys(self._homes(node, self._sessions.by_peer.get(node), b"")))
+        session = self._sessions.by_peer.get(node)
+        lost = {} if session is None else session.lost
+        return sorted(dict.fromkeys(self._homes(node, session)), key=lambda home: lost.get(home, -inf))
 
     def way_to(self, node: bytes, home: bytes = b"", turn: int = 0) -> Detour | None:
-        """Returns how trains for a node leave, to the home that it has told if no other is known; None if there is no way.
+        """Returns how trains for a node leave; None if there is no way.
 
-        Each `turn`, of the caller or of the session, begins with another home: one may drop what it should pass on.
+        What answers a train goes to the home that the train has shown, before all else: it has come from there just now.
+        Homes by which trains did not arrive come last, and each `turn` of the caller begins with another one.
         A neighbour with a route to a node out of scope is the last choice, since such routes are long.
         """
+        shown = self._way_over(home) if home else None
+        if shown is not None:
+            return shown
         deflected = self._forwarding.alternate(node)
         if deflected is not None and self._routing.metric(node) == INFINITY:
             return Detour(deflected, DEFLECTED)
         session = self._sessions.by_peer.get(node)
         if session is not None and self._forwarding.next_hop.get(session.waypoint) in self._links:
             return Detour(self._forwarding.next_hop[session.waypoint], 0, session.waypoint)
-        homes = list(dict.fromkeys(self._homes(node, session, home)))
-        first = (turn + (0 if session is None else session.turn)) % max(len(homes), 1)
+        homes = self.homes(node)
+        first = turn % max(len(homes), 1)
         for waypoint in homes[first:] + homes[:first]:
             way = self._way_over(waypoint)
             if way is not None:
                 return way
         return None if deflected is None else Detour(deflected, DEFLECTED)
 
-    def _homes(self, node: bytes, session: Session | None, told: bytes) -> Iterator[bytes]:
-        """Yields where a node may be at home: as it says in its session, has signed, and has shown in a train."""
+    def _homes(self, node: bytes, session: Session | None) -> Iterator[bytes]:
+        """Yields where a node may be at home: as it says in its session, has signed, and has shown in its request."""
         known = self._directory.home_of(node)
         signed = () if known is None else known.record.homes
         shown = (b"", b"") if session is None else (session.home, session.way_back)
-        return (one for one in (shown[0], *signed, shown[1], told) if one not in (b"", NOWHERE))
+        return (one for one in (shown[0], *signed, shown[1]) if one not in (b"", NOWHERE))
 
     def _way_over(self, home: bytes) -> Detour | None:
         neighbour = self._forwarding.next_hop.get(home)

@@ -13,7 +13,7 @@ from mycelium.channel.frame_budget import ArrivalReport, FrameBudget
 from mycelium.channel.keypair import Keypair
 from mycelium.channel.simultaneous_open import is_superseded
 from mycelium.crypto.handshake import AgreedKeys
-from mycelium.limits import QUOTED_PACKETS
+from mycelium.limits import QUOTED_PACKETS, WAYPOINTS_AVOIDED
 from mycelium.session.queue import PacketQueue
 
 CONFIRMED_KEYPAIRS: Final = 4  # enough for a rekey, a simultaneous open and a restart at once
@@ -59,6 +59,7 @@ class Session:
         "is_requesting",
         "keypairs",
         "last_used",
+        "lost",
         "peer",
         "peer_epoch",
         "queue",
@@ -66,7 +67,6 @@ class Session:
         "refused_for",
         "refused_until",
         "sending",
-        "turn",
         "way_back",
         "waypoint",
         "without_packets",
@@ -76,7 +76,7 @@ class Session:
         self.peer = peer
         self.home = b""  # where the peer is reached by nodes without a route to it, as it has told in this session
         self.way_back = b""  # the same as its request has shown it, which is not authentic
-        self.turn = 0  # which of its homes comes first: another one each time that nothing has answered
+        self.lost: dict[bytes, float] = {}  # homes by which trains did not arrive, and when: the last one comes last
         self.waypoint = b""  # where both ends meet, nearer than the home
         self.peer_epoch = 0  # epoch of the peer's announcement when the newest keypair was agreed
         self.keypairs: list[SessionKeypair] = []  # newest first
@@ -85,9 +85,9 @@ class Session:
         self.refused_until = -inf  # no request of ours begins before: the peer has not proved what it must
         self.refused_for = ""  # what the owner was told last of why a keypair was dropped, until another one is used
         self.queue = queue
-        self.recent: deque[tuple[int, bytes, bytes]] = deque(
+        self.recent: deque[tuple[int, bytes, bytes, bytes]] = deque(
             maxlen=QUOTED_PACKETS
-        )  # counter, tag, quote of trains sent
+        )  # counter, tag, quote, and waypoint of trains sent
         self.budget = FrameBudget(floor=TRAIN_FLOOR, now=now)
         self.last_used = now
         self.without_packets = 0  # trains, sent and opened, that are no traffic of users
@@ -106,6 +106,13 @@ class Session:
         """Takes the peer's report on our trains, unless it is about an earlier keypair."""
         if self.sending is not None and newest < self.sending.sealing.counter & 0xFFFF_FFFF:
             self.budget.report(opened, newest, sent=self.sending.sealing.counter - 1, now=now)
+
+    def lose(self, home: bytes, *, now: float) -> None:
+        """Has a home of the peer come after the others, as trains do not arrive by it."""
+        self.lost.pop(home, None)
+        self.lost[home] = now
+        if len(self.lost) > WAYPOINTS_AVOIDED:
+            del self.lost[next(iter(self.lost))]
 
     def answer_to(self, request_digest: bytes) -> Answer | None:
         """Returns the answer already given to a request, while its keypair is unconfirmed."""

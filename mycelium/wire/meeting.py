@@ -3,7 +3,8 @@
 They are items of data trains.
 
     0  1  kind: 1 home; 2 answer to that; 3 vicinity; 4 waypoint
-    1  1  flags. Vicinity: bit 0 more entries follow in another item. Waypoint: bit 0 the sender has no route to the receiver
+    1  1  flags. Home: bit 0 the sender hears nothing of the receiver. Vicinity: bit 0 more entries follow in another item.
+          Waypoint: bit 0 the sender has no route to the receiver
     2  2  zeros
     4     home and its answer: the sender's, or answered, home 16; waypoint: node 16; vicinity: entries
 

@@ -55,7 +55,7 @@ def test_one_neighbour_leaves_errors_to_others_and_is_named_when_it_sends_withou
 def error_body(net: NodeNet, *, signer: Identity, source: bytes | None = None, tag_flip: int = 0) -> bytes:
     """Returns an error about the newest train from a to c, signed by `signer` for `source`."""
     session = net.hosts["a"].node.sessions.by_peer[net.hosts["c"].address]
-    number, tag, _ = session.recent[-1]
+    number, tag, *_ = session.recent[-1]
     assert session.sending is not None
     tag = bytes((tag[0] ^ tag_flip,)) + tag[1:]
     assert len(tag) == QUOTED_TAG_BYTES

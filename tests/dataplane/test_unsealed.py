@@ -186,7 +186,7 @@ def test_the_head_of_an_unsealed_train_tells_what_that_of_a_sealed_one_does() ->
         head = TRAIN_HEADER.unpack_from(train)
         heads.append((*head[:2], *head[3:4], head[4] - (0 if takes_unsealed else TAG_BYTES), head[5], *head[7:]))
         assert (kind, train[4], len(train)) == (head[2], 0x5A, TRAIN_HEADER_BYTES + (head[4] & LENGTH_MASK))
-        _, _, quote = net.hosts["a"].node.sessions.by_peer[net.hosts["b"].address].recent[-1]
+        _, _, quote, _ = net.hosts["a"].node.sessions.by_peer[net.hosts["b"].address].recent[-1]
         assert quote == bytes(packet[:QUOTED_BYTES])
     assert heads[0] == heads[1]
     assert heads[0][:3] == (33, 0, 0xAB)
@@ -312,7 +312,7 @@ def test_a_neighbour_without_a_device_is_believed_and_nobody_else() -> None:
     assert (error[ICMPv6DestUnreach].type, error[ICMPv6DestUnreach].code) == ADDRESS_UNREACHABLE
     a.delivered.clear()
     ping(net, "a", "b")
-    number, tag, _ = a.node.sessions.by_peer[b.address].recent[-1]
+    number, tag, *_ = a.node.sessions.by_peer[b.address].recent[-1]
     assert tag == NOT_SEEN
     for signer in (Identity(bytes(range(32))), b.identity):
         quote = ERROR_QUOTE.pack(ERROR_UNDELIVERABLE, keys_of(net, "a", "b").remote_index, number, b.address, bytes(16))

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from tests.lab.daemon import PROGRAM, LabDaemon
-from tests.lab.mesh import DaemonMesh, ring
+from tests.lab.mesh import DaemonMesh, line, ring
 from tests.lab.traffic import Stream, answering, exchange_tcp
 from tests.lab.waiting import PATIENCE_S, wait_until
 from tests.netns.conftest import MakeMesh
@@ -169,3 +169,23 @@ def test_a_landmark_is_killed_and_traffic_goes_on(mesh: DaemonMesh) -> None:
     for name in "adgj":
         wait_answered(mesh[name], one)
         wait_answered(one, mesh[name])
+
+
+def test_two_partners_that_change_places_find_each_other_again(make_mesh: MakeMesh) -> None:
+    """Each has left both homes that the other one knows, and what it tells of its new ones goes to homes that are left too."""
+    mesh = make_mesh([*line("a", *"lkmn", "b"), ("a", "n"), ("b", "l")])
+    one, other = mesh["a"], mesh["b"]
+    for name, daemon in mesh.daemons.items():
+        daemon.options += ["--routes", str(K), "--landmark", "yes" if name in "lkmn" else "no"]
+    for name, far in (("a", "n"), ("b", "l")):
+        mesh.cable(name, far).cut()
+    mesh.start()
+    wait_home(one, mesh["l"])
+    wait_home(other, mesh["n"])
+    wait_answered(one, other)
+    for name, before, after in (("a", "l", "n"), ("b", "n", "l")):
+        mesh.cable(name, before).cut()
+        mesh.cable(name, after).mend()
+    wait_home(one, mesh["n"])
+    wait_home(other, mesh["l"])
+    wait_answered(one, other)

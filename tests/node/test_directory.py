@@ -58,8 +58,11 @@ def test_up_to_the_size_of_its_tables_a_mesh_says_nothing_of_homes() -> None:
         assert [counts[name] for name in names] == [0] * len(names)
 
 
-def test_every_pair_talks_in_a_mesh_of_thirty_nodes_whose_tables_hold_eight_and_after_the_loss_of_a_landmark() -> None:
-    mesh = Mesh(30, seed=3)
+@pytest.mark.parametrize("seed", [3, 8])
+def test_every_pair_talks_in_a_mesh_of_thirty_nodes_whose_tables_hold_eight_and_after_the_loss_of_a_landmark(
+    seed: int,
+) -> None:
+    mesh = Mesh(30, seed=seed)
     mesh.pass_time(15.0)
     landmarks = [node for node in mesh.running() if mesh.running_node(node).routing.is_landmark]
     talk_all(mesh)

@@ -1,5 +1,6 @@
 """Lookups among landmarks that lie or say nothing, and floods of lookups: one directory alone, which a test answers."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from mycelium.limits import (
     HOMES_KNOWN,
     LOOKUPS_ANSWERED,
     LOOKUPS_PER_SECOND,
+    LOOKUPS_SPACED,
     LOOKUPS_WAITING,
     PINS_PER_NEIGHBOUR,
 )
@@ -18,7 +20,15 @@ from mycelium.limits import LANDMARKS as LANDMARKS_KEPT
 from mycelium.node import home_registry
 from mycelium.node.announcing import announce, is_signed, publish
 from mycelium.node.counters import DirectoryCounters
-from mycelium.node.directory import CHECK_S, SETTLED_S, UNKNOWN_S, Directory, Home
+from mycelium.node.directory import (
+    AGAIN_CEILING_S,
+    AGAIN_S,
+    CHECK_S,
+    FRESH_S,
+    SETTLED_S,
+    Directory,
+    Home,
+)
 from mycelium.node.home_registry import replicas_of
 from mycelium.node.query import ASKED_AT_ONCE, ROUNDS_AGAIN
 from mycelium.node.settings import NodeSettings
@@ -182,10 +192,108 @@ def test_a_record_is_in_doubt_where_its_node_seems_to_name_another_home() -> Non
     bench.look_up()
     bench.answer(bench.asked()[0], record(FAR))
     bench.directory.told(FAR.address, HOME)
-    assert bench.directory.home_of(FAR.address) is not None
+    assert bench.look_up() == Home(FAR.address, record(FAR))
     bench.directory.told(FAR.address, NEW_HOME)
-    assert bench.directory.home_of(FAR.address) is None
     assert bench.look_up() is PENDING
+
+
+def find(bench: Bench, number: int = 1, *, nonce: int = 1, now: float = 0.0) -> None:
+    """Has the lookup under way find a record, by the word of its home."""
+    while HOME not in bench.directory._by_nonce[nonce.to_bytes(8, "big")].unanswered:
+        bench.pass_time()
+    bench.answer(HOME, record(FAR, HOME, number), nonce=nonce, now=now)
+    bench.asked()
+
+
+def test_a_node_that_is_known_is_looked_up_again_ever_more_seldom_until_there_is_a_newer_record() -> None:
+    bench = Bench()
+    bench.look_up()
+    find(bench)
+    began: list[float] = []
+    for tenth in range(600):
+        now = tenth / 10
+        bench.directory.renew(FAR.address, now=now)
+        if bench.directory.lookups:
+            began.append(now)
+            find(bench, nonce=bench.nonces, now=now)
+    waits = [later - earlier for earlier, later in itertools.pairwise(began)]
+    assert waits == pytest.approx([AGAIN_S, 1.0, 2.0, 4.0, 8.0, *[AGAIN_CEILING_S] * (len(waits) - 5)])
+    bench.directory.renew(FAR.address, now=70.0)
+    find(bench, 2, nonce=bench.nonces, now=70.0)
+    bench.directory.renew(FAR.address, now=70.0)
+    assert bench.directory.lookups == 1, "it has moved"
+
+
+def test_after_a_while_a_node_is_looked_up_again_as_soon_as_ever() -> None:
+    bench = Bench()
+    bench.look_up()
+    find(bench)
+    for now in (0.0, AGAIN_S, 3 * AGAIN_S, 100.0, 100.0 + AGAIN_S):
+        bench.directory.renew(FAR.address, now=now)
+        assert bench.directory.lookups == 1, now
+        find(bench, nonce=bench.nonces, now=now)
+
+
+def test_a_partner_that_was_never_looked_up_is_when_it_seems_lost_and_one_with_a_route_is_not() -> None:
+    bench = Bench()
+    bench.directory.renew(FAR.address, now=0.0)
+    assert bench.directory.lookups == 1
+    bench.next_hop[OTHER.address] = LANDMARKS[0]
+    bench.directory.renew(OTHER.address, now=0.0)
+    assert bench.directory.lookups == 1
+
+
+def test_a_record_without_a_route_to_a_home_is_looked_up_thoroughly_and_not_on_and_on() -> None:
+    bench = Bench()
+    bench.look_up()
+    find(bench)
+    del bench.next_hop[HOME]
+    packet = memoryview(b"\x60" + bytes(39))
+    assert bench.directory.enqueue(FAR.address, packet, 0, 0, now=1.0)
+    bench.answer(bench.asked()[0], record(FAR), nonce=2, now=1.0)
+    assert bench.directory.lookups == 1, "the same again is no answer"
+    for _ in LANDMARKS:
+        for landmark in bench.asked():
+            bench.answer(landmark, record(FAR), nonce=2, now=1.0)
+    assert (bench.directory.lookups, len(bench.directory.found)) == (0, 1)
+    assert not bench.directory.enqueue(FAR.address, packet, 0, 0, now=1.0), "it is as it was a moment ago"
+
+
+def test_what_no_landmark_knows_any_more_is_forgotten_but_silence_has_nothing_forgotten() -> None:
+    bench = Bench()
+    bench.look_up()
+    find(bench)
+    bench.directory.renew(FAR.address, now=0.0)
+    while bench.directory.lookups:
+        bench.pass_time()
+    assert bench.directory.known(FAR.address) == record(FAR)
+    assert bench.directory.key_of(FAR.address, now=0.0) == record(FAR), "its key is what it was"
+    bench.asked()
+    now = AGAIN_CEILING_S + bench.due_at
+    bench.directory.renew(FAR.address, now=now)
+    for _ in LANDMARKS:
+        for landmark in bench.asked():
+            bench.answer(landmark, nonce=bench.nonces, now=now)
+    assert bench.directory.known(FAR.address) is None
+
+
+def test_an_aged_record_is_looked_up_by_a_single_word() -> None:
+    bench = Bench()
+    bench.look_up()
+    find(bench)
+    assert bench.look_up(now=FRESH_S) is PENDING
+    bench.answer(bench.asked()[0], record(FAR), nonce=2, now=FRESH_S)
+    assert bench.look_up(now=FRESH_S) == Home(FAR.address, record(FAR))
+
+
+def test_a_landmark_that_has_got_a_newer_record_itself_asks_nobody() -> None:
+    bench = Bench()
+    bench.known[subnet_of(FAR.address)] = [record(FAR)]
+    bench.look_up()
+    bench.known[subnet_of(FAR.address)] = [record(FAR, NEW_HOME, 2)]
+    bench.directory.renew(FAR.address, now=0.0)
+    assert bench.look_up() == Home(FAR.address, record(FAR, NEW_HOME, 2))
+    assert bench.asked() == []
 
 
 def test_a_landmark_trusts_a_record_that_it_keeps_until_nobody_answers_behind_it() -> None:
@@ -206,8 +314,24 @@ def test_what_nobody_knows_is_not_looked_up_again_at_once() -> None:
         bench.pass_time()
     assert [one.data for one in bench.directory.failed] == [packet]
     assert sorted(bench.asked()) == sorted([*LANDMARKS] * (1 + ROUNDS_AGAIN))  # silent ones are asked again
-    assert bench.look_up(now=bench.due_at + UNKNOWN_S - 1) is None
-    assert bench.look_up(now=bench.due_at + UNKNOWN_S) is PENDING
+    began: list[float] = []
+    for tenth in range(int(bench.due_at * 10) + 1, 600):
+        now = tenth / 10
+        if bench.look_up(now=now) is None:
+            continue
+        began.append(now)
+        while bench.directory.lookups:
+            for landmark in bench.asked():
+                bench.answer(landmark, nonce=bench.nonces, now=now)
+    waits = [later - earlier for earlier, later in itertools.pairwise(began)]
+    assert waits == pytest.approx([AGAIN_S, 1.0, 2.0, 4.0, 8.0, *[AGAIN_CEILING_S] * (len(waits) - 5)])
+
+
+def test_addresses_that_are_looked_up_in_vain_are_remembered_in_bounds() -> None:
+    bench = Bench()
+    for number in range(2 * LOOKUPS_SPACED):
+        bench.directory.resolve(bytes((5,)) + number.to_bytes(7, "big") + bytes(8), now=0.0)
+    assert len(bench.directory._spacing) == LOOKUPS_SPACED
 
 
 def test_a_scan_of_addresses_starts_a_bounded_number_of_lookups() -> None:

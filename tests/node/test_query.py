@@ -83,3 +83,34 @@ def test_a_thorough_lookup_ends_with_the_word_of_a_home_and_keeps_the_newest_rec
     assert (one.is_answered, one.best[NODE].number) == (False, 2)
     one.take(NODE, record(3), LANDMARKS[0])
     assert (one.is_answered, one.best[NODE].number) == (True, 3)
+
+
+def test_a_thorough_lookup_asks_the_homes_of_the_best_record_after_the_replicas() -> None:
+    one = query(is_thorough=True)
+    ask(one)
+    one.take(NODE, record(1, LANDMARKS[15]), LANDMARKS[2])
+    ask(one)
+    one.take(NODE, record(2, LANDMARKS[16]), LANDMARKS[5])
+    assert ask(one) == [LANDMARKS[8]]
+    assert ask(one) == [LANDMARKS[16]]
+    assert len(ask(one)) == ASKED_AT_ONCE
+    one.take(NODE, record(2, LANDMARKS[16]), LANDMARKS[16])
+    assert one.is_answered
+
+
+def test_a_thorough_lookup_asks_on_where_the_homes_were_replicas() -> None:
+    one = query(is_thorough=True)
+    for landmark in (LANDMARKS[2], LANDMARKS[5], LANDMARKS[8]):
+        ask(one)
+        one.take(NODE, record(1, LANDMARKS[2]) if landmark != LANDMARKS[2] else record(2, LANDMARKS[5]), landmark)
+    assert len(ask(one)) == ASKED_AT_ONCE
+
+
+def test_an_old_home_has_no_say_where_a_newer_record_was_found() -> None:
+    one = query(is_thorough=True)
+    one.take(NODE, record(2, LANDMARKS[16]), LANDMARKS[2])
+    one.take(NODE, record(1, LANDMARKS[5]), LANDMARKS[5])
+    assert not one.is_answered
+    one.take(NODE, record(3, LANDMARKS[5]), LANDMARKS[5])
+    one.take(NODE, record(4, LANDMARKS[5]), LANDMARKS[2])
+    assert not one.is_answered

@@ -7,7 +7,7 @@ from mycelium.channel.byte_budget import ByteBudget
 from mycelium.channel.frame_budget import FrameBudget
 from mycelium.channel.keypair import IDLE_KEPT_S, REJECT_AFTER_S
 from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
-from mycelium.limits import DATAGRAM_FLOOR
+from mycelium.limits import DATAGRAM_FLOOR, WAYPOINTS_AVOIDED
 from mycelium.packet.ipv6 import HEADER_BYTES, TCP_HEADER_BYTES
 from mycelium.session.queue import PacketQueue
 from mycelium.session.session import (
@@ -157,7 +157,7 @@ def test_a_report_about_trains_never_sent_is_ignored(session: Session, newest: i
 
 
 def test_a_session_begins_without_a_way_of_its_own_with_the_first_home_and_nothing_heard(session: Session) -> None:
-    assert (session.home, session.way_back, session.waypoint, session.turn) == (b"", b"", b"", 0)
+    assert (session.home, session.way_back, session.waypoint, session.lost) == (b"", b"", b"", {})
     assert (session.heard_at, session.without_packets) == (-inf, 0)
 
 
@@ -262,3 +262,12 @@ def test_a_keypair_that_is_too_old_is_dropped_though_it_is_in_use_and_the_only_o
     assert (session.sending, session.keypairs) == (None, [newer])
     assert session.expire_keypairs(now=REJECT_AFTER_S + 1.5) == [newer]
     assert session.keypairs == []
+
+
+def test_of_the_homes_that_are_lost_the_one_lost_longest_ago_is_forgotten_first(session: Session) -> None:
+    for number in range(WAYPOINTS_AVOIDED):
+        session.lose(bytes([number]), now=float(number))
+    session.lose(bytes([0]), now=100.0)
+    session.lose(b"another", now=101.0)
+    assert list(session.lost) == [*(bytes([number]) for number in range(2, WAYPOINTS_AVOIDED)), bytes([0]), b"another"]
+    assert session.lost[bytes([0])] == 100.0

@@ -432,7 +432,7 @@ def test_a_relay_error_counts_only_if_whom_it_comes_from_has_signed_it(is_honest
     attacked.net.send("a", echo_request(attacked.a.address, attacked.b.address, 1, 1))
     attacked.net.run(1)
     session = attacked.a.node.sessions.by_peer[attacked.b.address]
-    counter, tag, _ = session.recent[-1]
+    counter, tag, *_ = session.recent[-1]
     relay = BOB if is_honest else Identity(bytes(32))
     error = dissect.RelayError(
         destination=dissect.text_of(attacked.a.address),
