@@ -1,4 +1,7 @@
-"""ARCHITECTURE.md and docs/experiments.md: what they name is there, links lead somewhere, decisions stay short."""
+"""ARCHITECTURE.md, docs/experiments.md and docs/figures.md: what they name is there, and links lead somewhere.
+
+Decisions stay short, and figures have a date and a command.
+"""
 
 import re
 from pathlib import Path
@@ -9,6 +12,7 @@ import pytest
 ROOT: Final = Path(__file__).parents[1]
 TEXT: Final = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 EXPERIMENTS: Final = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
+FIGURES: Final = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
 BOTH: Final = TEXT + EXPERIMENTS
 PLACES: Final = sorted(set(re.findall(r"`((?:\w+/)*\w+(?:/|\.(?:py|c)))`", BOTH)))
 ROOMS: Final = [path for path in (ROOT / "mycelium").iterdir() if (path / "__init__.py").exists()]
@@ -24,7 +28,9 @@ def test_each_place_that_is_named_exists(place: str) -> None:
 
 @pytest.mark.parametrize("file", sorted(set(re.findall(r"\b(\w+\.py)\b", BOTH))))
 def test_each_file_that_is_named_exists(file: str) -> None:
-    assert any(ROOT.glob(f"mycelium/**/{file}")) or any(ROOT.glob(f"sim/**/{file}")) or (ROOT / "tests" / file).exists()
+    assert (
+        any(ROOT.glob(f"mycelium/**/{file}")) or any(ROOT.glob(f"sim/**/{file}")) or any(ROOT.glob(f"tests/**/{file}"))
+    )
 
 
 @pytest.mark.parametrize("room", sorted(path.name for path in ROOMS))
@@ -32,7 +38,7 @@ def test_each_room_is_described(room: str) -> None:
     assert f"`{room}/`" in TEXT
 
 
-@pytest.mark.parametrize("document", ["ARCHITECTURE.md", "docs/experiments.md"])
+@pytest.mark.parametrize("document", ["ARCHITECTURE.md", "docs/experiments.md", "docs/figures.md"])
 def test_each_link_leads_to_a_document_and_a_heading_of_it(document: str) -> None:
     path = ROOT / document
     links = re.findall(r"\]\(([\w./-]*)(?:#([\w-]+))?\)", path.read_text(encoding="utf-8"))
@@ -60,6 +66,18 @@ def test_experiments_have_the_headings_of_decisions_in_the_same_order() -> None:
 def test_each_experiment_has_a_lead_or_belongs_to_one() -> None:
     for section in re.split(r"^#{2,3} .+$", EXPERIMENTS, flags=re.MULTILINE)[1:]:
         assert not section.strip() or section.strip().startswith("**"), section
+
+
+@pytest.mark.parametrize("section", re.split(r"^## ", FIGURES, flags=re.MULTILINE)[1:])
+def test_figures_have_a_date_and_a_command_and_say_what_is_worst(section: str) -> None:
+    assert re.search(r"\b20\d\d-\d\d-\d\d\b", section)
+    assert "./dev " in section
+    assert section.startswith("How they were taken\n") or "worst" in section.lower()
+
+
+def test_lines_of_experiments_and_figures_are_short_but_in_tables() -> None:
+    lines = EXPERIMENTS.splitlines() + FIGURES.splitlines()
+    assert [line for line in lines if len(line) > MOST_CHARACTERS and not line.startswith("|")] == []
 
 
 def _anchors(text: str) -> set[str]:
