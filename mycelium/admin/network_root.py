@@ -20,7 +20,7 @@ from mycelium.crypto.primitives import RealPrimitives
 from mycelium.errors import ConfigError, LocalError
 from mycelium.identity import SEED_BYTES, Identity, address_of_signing_key, subnet_of
 from mycelium.limits import MEMBER_DAYS, REMOVAL_PARTS, REMOVED_PER_PART
-from mycelium.membership.certificates import AGO_S, INVITED_S, Holder, issue, sign_removals
+from mycelium.membership.certificates import AGO_S, INVITED_S, Holder, are_signed, issue, sign_removals
 from mycelium.wire.membership import Chain, Credentials, Removals
 
 DAY_S: Final = 86_400
@@ -101,6 +101,25 @@ class NetworkRoot(Struct, kw_only=True):
         self.members = [one for one in self.members if one is not known]
         self._advance(changed)
         return self._parts()
+
+    def recover(self, told: list[Removals], *, at: float) -> None:
+        """Takes over what members were told and this file, of a backup perhaps, does not know.
+
+        Raises LocalError for what this root has not signed.
+        """
+        root, primitives = hybrid_key(self.signer), RealPrimitives()
+        if not all(are_signed(one, root, primitives) for one in told):
+            raise LocalError("these removed members are those of another network")
+        known = {one.subnet for one in self.removed}
+        for one in told:
+            self.parts += [0] * (one.part + 1 - len(self.parts))
+            self.sequence = max(self.sequence, one.sequence)
+            until = int(at) + MEMBER_DAYS * DAY_S  # nothing says until when it has certificates
+            fresh = [subnet for subnet in one.subnets if subnet not in known]
+            self.removed += [RemovedNode(subnet=subnet, until=until, part=one.part) for subnet in fresh]
+            known.update(fresh)
+        self._advance({one.part for one in told})
+        self.members = [one for one in self.members if subnet_of(one.address) not in known]
 
     def _advance(self, changed: set[int]) -> None:
         """Gives parts that have changed a newer sequence; one that is new follows those that there are."""

@@ -134,6 +134,26 @@ def remove(root: Path, member: str) -> None:
 
 
 @network.command
+@_root
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+def recover(root: Path, file: Path) -> None:
+    """Bring a ROOT from a backup up to date. FILE is what a member keeps of who was removed, '….removed' beside its key.
+
+    Without it, lists that the old ROOT signs are refused as older, or bring back whom it does not know to be removed.
+    """
+    from mycelium.admin.network_root import read_root, write_root
+    from mycelium.admin.removals_file import REMOVALS_FILE_BYTES, read_removals
+    from mycelium.admin.state_file import read_state
+
+    text = read_state(file, error=LocalError, most=REMOVALS_FILE_BYTES).content.decode("ascii", errors="replace")
+    known = read_root(root)
+    before = len(known.removed)
+    known.recover(read_removals(text, str(file)), at=time.time())
+    write_root(root, known)
+    click.echo(f"{root} knows of {len(known.removed)} removed now, {len(known.removed) - before} more than before")
+
+
+@network.command
 @options.client
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @click.pass_context

@@ -132,7 +132,10 @@ class Members:
         self._act(lambda now: taken.extend([gate.take_removals(one, now=now) for one in told]))
         known = gate.membership.removals
         if not any(taken) and any(known.get(one.part) != one for one in told):
-            raise LocalError("these removed members are older than those known here, or of another network")
+            raise LocalError(
+                "these removed members are older than those known here, or of another network; a root file from a backup is "
+                f"brought up to date by 'mycelium network recover ROOT {self._path}'"
+            )
         return any(taken)
 
     async def run(self) -> None:

@@ -15,7 +15,7 @@ from mycelium.membership.certificates import INVITED_S, Holder, are_signed, chec
 from mycelium.wire.membership import Removals
 from tests.support.members import PRIMITIVES, START, holder_of, key_of
 
-MEMBER, OTHER = Identity(b"m" * 32), Identity(b"x" * 32)
+MEMBER, OTHER, THIRD = Identity(b"m" * 32), Identity(b"x" * 32), Identity(b"t" * 32)
 
 
 def root() -> NetworkRoot:
@@ -91,6 +91,35 @@ def test_who_was_removed_needs_a_new_key() -> None:
     one.remove(MEMBER.address, at=START)
     with pytest.raises(LocalError, match="it needs a new key"):
         one.admit(holder_of(MEMBER), at=START, days=1, may_invite=False)
+
+
+def test_a_root_from_a_backup_takes_over_what_members_know_and_is_newer_then() -> None:
+    one, backup = root(), root()
+    for each in (one, backup):
+        for holder in (MEMBER, THIRD):
+            each.admit(holder_of(holder), at=START, days=1, may_invite=False)
+        each.remove(OTHER.address, at=START)
+    told = [*one.remove(MEMBER.address, at=START), *one.remove(OTHER.address, at=START)]
+    backup.recover(told, at=START)
+    assert [gone.subnet for gone in backup.removed] == [OTHER.address[:8], MEMBER.address[:8]]
+    assert [member.address for member in backup.members] == [THIRD.address]
+    assert backup.removed[1].until == START + MEMBER_DAYS * DAY_S
+    (newer,) = backup.remove(THIRD.address, at=START)
+    assert newer.sequence > max(part.sequence for part in told)
+    assert set(newer.subnets) == {OTHER.address[:8], MEMBER.address[:8], THIRD.address[:8]}
+    with pytest.raises(LocalError, match="are those of another network"):
+        NetworkRoot(seed=b"s" * 32, key=b"k" * 32).recover(told, at=START)
+
+
+def test_parts_that_a_backup_does_not_have_yet_are_taken_over_too() -> None:
+    one = root()
+    one.removed, one.sequence, one.parts = [gone(number, part=0) for number in range(REMOVED_PER_PART)], 9, [9]
+    told, backup = one.remove(OTHER.address, at=START), root()
+    backup.recover(told[1:], at=START)
+    assert (backup.parts, backup.removed[0].part) == ([0, 11], 1)
+    backup.recover(told, at=START)
+    assert len(backup.removed) == REMOVED_PER_PART + 1
+    assert [part.sequence for part in backup.remove(OTHER.address, at=START)] == [12, 12]
 
 
 def gone(number: int, *, part: int, until: int = START + DAY_S) -> RemovedNode:

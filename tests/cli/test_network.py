@@ -9,6 +9,7 @@ from mycelium.admin.keyfile import load_identity
 from mycelium.admin.network_file import read_network
 from mycelium.admin.network_root import read_root
 from mycelium.admin.removals_file import read_removals
+from mycelium.admin.state_file import write_state
 from mycelium.cli.main import main
 from mycelium.identity import Identity
 from mycelium.peer_url import pin_text
@@ -100,6 +101,21 @@ def test_a_daemon_is_told_who_was_removed(root: str, home: Path, capsys: Capture
     assert read_removals(node.removals[0], "")[0].sequence == read_root(Path(root)).sequence == 1
 
 
+def test_a_root_from_a_backup_is_brought_up_to_date_by_what_a_member_keeps(
+    root: str, home: Path, capsys: Capture
+) -> None:
+    backup = Path(root).read_bytes()
+    assert main(["network", "remove", root, "4ab:1:2:3::1"]) == 0
+    Path(root).write_bytes(backup)
+    kept = home / "priv_key.bin.removed"
+    write_state(kept, Path(f"{root}.removed").read_bytes())
+    capsys.readouterr()
+    for more in (1, 0):
+        assert main(["network", "recover", root, str(kept)]) == 0
+        assert capsys.readouterr().out == f"{root} knows of 1 removed now, {more} more than before\n"
+    assert read_root(Path(root)).sequence > 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "reason"),
     [
@@ -109,6 +125,8 @@ def test_a_daemon_is_told_who_was_removed(root: str, home: Path, capsys: Capture
         (["admit", "{root}", "none/file", OTHER_KEY], 1, "cannot write none/file"),
         (["remove", "{root}", "berlin"], 2, "'berlin' is not the address of a node"),
         (["tell", "missing"], 1, "cannot read missing"),
+        (["recover", "{root}", "missing"], 1, "cannot read missing"),
+        (["recover", "{root}", "{text}"], 2, "is not what 'mycelium network remove' writes"),
         (["tell", "{text}"], 2, "is not what 'mycelium network remove' writes"),
     ],
 )

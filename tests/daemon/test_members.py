@@ -148,7 +148,10 @@ def test_who_was_removed_is_told_kept_and_read_again(tmp_path: Path) -> None:
     assert again.policy.bars(OTHER.address)
     assert again.members.summary() == "until 2027-01-16; 1 removed"
     for stale in (removals(0), removals(5, root=OTHER_ROOT)):
-        with pytest.raises(LocalError, match="are older than those known here, or of another network"):
+        with pytest.raises(
+            LocalError,
+            match=r"are older than those known here, or of another network; a root file from a backup .* recover ROOT",
+        ):
             again.members.tell([stale])
     assert again.members.tell([told, removals(2, Identity(b"c" * 32), part=1)])
     assert again.members.summary() == "until 2027-01-16; 2 removed"
