@@ -20,7 +20,7 @@ What every driver owes its node, this one and that of the virtual network (sim/n
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from time import monotonic, time
 from typing import Final
@@ -285,11 +285,11 @@ class Driver:
             self._journal_seen = self._journal.newest
             self._on_journal()
 
-    def _catch_up(self) -> None:
+    def _catch_up(self, transports: Iterable[Transport]) -> None:
         """Reads what has arrived while this process was busy: answers that seem to be missing may be among it."""
         rounds = ROUNDS_TO_CATCH_UP + DATAGRAMS_OF_LINK * len(self._node.links) // READS_PER_WAKE
         until = monotonic() + CATCH_UP_S
-        for transport in self._transports.transports:
+        for transport in transports:
             for count in range(1, rounds + 1):
                 self._on_transport(transport)
                 is_late = count >= ROUNDS_TO_CATCH_UP and monotonic() > until
@@ -311,8 +311,11 @@ class Driver:
         self._arm(now=monotonic())
 
     def _handle_timeout(self, late_s: float, *, now: float) -> None:
-        if late_s > LATE_S or max(self._backlog_s.values(), default=0.0) > BACKLOG_S:
-            self._catch_up()
+        behind = self._transports.transports
+        if late_s <= LATE_S:  # the event loop has looked at the others in time
+            behind = tuple(transport for transport, backlog_s in self._backlog_s.items() if backlog_s > BACKLOG_S)
+        if behind:
+            self._catch_up(behind)
             now = monotonic()  # what has been read came later than the timer
         if self._sleep.has_slept(slept_s(), late_s):
             self._node.resumed(now=now)

@@ -23,6 +23,7 @@ from mycelium.node.counters import NodeCounters
 from mycelium.node.data_path import DataPath
 from mycelium.node.journal import Journal
 from mycelium.node.leasing import Leasing
+from mycelium.node.link_deadlines import handle_links
 from mycelium.node.neighbours import Neighbours
 from mycelium.node.peering import Peering
 from mycelium.node.settings import NodeSettings
@@ -331,11 +332,8 @@ class Node:
     def handle_timeout(self, *, now: float) -> None:
         """Does whatever is due."""
         due = self._deadlines.take_due(now=now)
-        for reason in due:
-            if isinstance(reason, bytes) and (link := self.links.get(reason)) is not None:
-                for frame in link.handle_timeout(now=now):
-                    self.receiving.receive_frame(frame, now=now, neighbour=link.address)
-                self.neighbours.handle_events(now=now)
+        if not handle_links(due, self.neighbours, self.receiving, now=now) and due:
+            return
         if _PEERING in due:
             self._peering_is_due(now=now)
         self.neighbours.note_failures(now=now)

@@ -478,8 +478,13 @@ def test_the_backlog_of_one_transport_is_not_hidden_by_an_empty_one(monkeypatch:
         one.driver._on_transport(empty)
         monkeypatch.setattr(one.node, "next_deadline", lambda: 0.0)
         monkeypatch.setattr(one.node, "handle_timeout", lambda *, now: order.append("timer"))
+        monkeypatch.setattr(empty, "receive", lambda: order.append("empty"))
         one.driver._on_timer()
         assert order == ["datagram"] * 2 * READS_PER_WAKE + ["timer"]
+        one.driver._armed_for = monotonic() - PATIENCE_S
+        monkeypatch.setattr(busy, "receive", lambda: None)
+        one.driver._on_timer()
+        assert order[-2:] == ["empty", "timer"], "the timer was late: whatever came may have waited"
         stop(one, other)
 
     asyncio.run(run())
