@@ -12,6 +12,7 @@ consecutive chunks is copied to its place in a block like that, as a whole if th
 import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Sequence
+from itertools import pairwise
 from typing import Final
 
 from mycelium.limits import (
@@ -92,16 +93,18 @@ class PartialFrame:
         """Returns what was missing between `start` and `end`, and is no longer."""
         starts, ends = self.starts, self.ends
         first, stop = bisect_right(ends, start), bisect_left(starts, end)
-        filled = [
-            (max(hole, start), min(to, end)) for hole, to in zip(starts[first:stop], ends[first:stop], strict=True)
-        ]
+        if stop == first + 1 and starts[first] <= start and end <= ends[first]:
+            filled = [(start, end)]
+        else:
+            holes = zip(starts[first:stop], ends[first:stop], strict=True)
+            filled = [(max(hole, start), min(to, end)) for hole, to in holes]
         if filled:
             before, after = starts[first] < start, ends[stop - 1] > end  # whether some of the first and last hole stays
             last = ends[stop - 1]
             starts[first:stop] = [starts[first]] * before + [end] * after
             ends[first:stop] = [start] * before + [last] * after
             self.charge += (before + after - len(filled)) * HOLE_OVERHEAD
-            self.held += sum(to - hole for hole, to in filled)
+            self.held += sum([to - hole for hole, to in filled])
         return filled
 
     def _copy(self, first: int, stop: int, start: int, chunks: memoryview, size: int) -> None:
@@ -151,6 +154,7 @@ class Reassembly:
     __slots__ = (
         "_budget",
         "_folding",
+        "_head",
         "_is_acceptable",
         "_partial",
         "_receiver",
@@ -174,6 +178,7 @@ class Reassembly:
         self._tag_of = tag_of
         self._budget = budget
         self._folding = Folding()
+        self._head = _HEAD  # of datagrams of the size that `_heads_of` saw last, with the rest of them
         self._partial: dict[int, PartialFrame] = {}  # by counter, oldest first
         self.arrived_at = 0.0  # when the burst that is added next arrived at this host
         self.held_bytes = 0
@@ -189,11 +194,8 @@ class Reassembly:
         segment_size = min(segment_size, len(burst))
         if segment_size <= ROW:
             return [], [burst[at : at + segment_size] for at in range(0, len(burst), segment_size or 1)]
-        whole = self._folding.unfold(burst, segment_size, self._receiver)
+        whole = self._unfold(burst, segment_size)
         if whole is not None:
-            if self._partial and int.from_bytes(burst[_TAGGED], "big") >> CHUNK_TAG_SHIFT == self._tag_of(whole[0]):
-                self.forget(whole[0])
-            self.dispersion.in_a_row = 0
             return [whole], []
         if self._folding.is_run(burst, segment_size, self._receiver):
             frame = self._add_run(burst, segment_size)
@@ -203,7 +205,7 @@ class Reassembly:
     def _add_mixed(self, burst: memoryview, segment_size: int) -> tuple[list[Frame], list[memoryview]]:
         tail = len(burst) % segment_size
         cut = len(burst) - (tail if tail <= ROW else 0)  # a stub of a datagram at the end is no chunk
-        words, rests = zip(*(_HEAD.unpack_from(burst, at) for at in range(0, cut, segment_size)), strict=True)
+        words, rests = self._heads_of(burst[:cut], segment_size)
         frames: list[Frame] = []
         odd: list[memoryview] = []
         for first, end in _split_into_runs(words, rests, segment_size - ROW):
@@ -211,12 +213,32 @@ class Reassembly:
             if words[first] >> 24 != CHUNK or _RECEIVER.unpack_from(rests[first]) != (self._receiver,):
                 odd += [chunks[at : at + segment_size] for at in range(0, len(chunks), segment_size)]
                 continue
-            frame = self._add_run(chunks, segment_size)
+            frame = self._unfold(chunks, segment_size) or self._add_run(chunks, segment_size)
             if frame is not None:
                 frames.append(frame)
         if cut < len(burst):
             odd.append(burst[cut:])
         return frames, odd
+
+    def _unfold(self, chunks: memoryview, size: int) -> Frame | None:
+        """Returns a frame that lies whole where it was received; None if that is anything else."""
+        whole = self._folding.unfold(chunks, size, self._receiver)
+        if whole is not None:
+            if self._partial and int.from_bytes(chunks[_TAGGED], "big") >> CHUNK_TAG_SHIFT == self._tag_of(whole[0]):
+                self.forget(whole[0])
+            self.dispersion.in_a_row = 0
+        return whole
+
+    def _heads_of(self, burst: memoryview, size: int) -> tuple[Sequence[int], Sequence[bytes]]:
+        """Returns what stands in the heads of datagrams of `size` bytes: first words, and what is the same in one frame."""
+        if self._head.size != size:
+            self._head = struct.Struct(f"!I20s{size - ROW}x")
+        end = len(burst) // size * size
+        heads = [*self._head.iter_unpack(burst[:end])]
+        if end < len(burst):
+            heads.append(_HEAD.unpack_from(burst, end))
+        words, rests = zip(*heads, strict=True)
+        return words, rests
 
     def started(self) -> Collection[int]:
         """Returns the counters of the partial frames."""
@@ -301,10 +323,10 @@ class Reassembly:
 def _split_into_runs(words: Sequence[int], rests: Sequence[bytes], step: int) -> list[tuple[int, int]]:
     """Returns (first, end) of each run of chunks of `step` bytes that follow one another in one frame."""
     count = len(words)
-    if rests.count(rests[0]) == count and words == tuple(range(words[0], words[0] + count * step, step)):
-        return [(0, count)]
-    borders = [at for at in range(1, count) if words[at] != words[at - 1] + step or rests[at] != rests[at - 1]]
-    return list(zip([0, *borders], [*borders, count], strict=True))
+    borders = [at for at, (one, other) in enumerate(pairwise(words), 1) if other != one + step]
+    if rests.count(rests[0]) < count:
+        borders = sorted({*borders, *(at for at, (one, other) in enumerate(pairwise(rests), 1) if other != one)})
+    return list(pairwise([0, *borders, count]))
 
 
 assert _HEAD.size == CHUNK_HEAD.size == ROW

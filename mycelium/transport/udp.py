@@ -43,7 +43,7 @@ from mycelium.transport.udp_timestamps import NO_TIMESPEC, SIOCGSTAMPNS, TIMESPE
 from mycelium.transport.underlay import Underlay
 from mycelium.wire.datagram import SIZE_PROBE
 
-GATHER_BYTES: Final = 62_000  # most bytes of single datagrams that are returned together: about one frame
+GATHER_BYTES: Final = 68_000  # most bytes of single datagrams that are read together: a frame, and few of the next one
 OTHERS_AT_ONCE: Final = 16  # batches of QUIC handed over in one call
 GSO_SEGMENTS: Final = 64  # UDP_MAX_SEGMENTS of older kernels; newer ones accept 128
 GSO_SEND_BYTES: Final = 65_507  # the largest UDP payload over IPv4
@@ -162,6 +162,8 @@ class UdpTransport:
         if self._held:
             received, self._arrived_at = self._held.popleft()
             self.is_drained = False
+            if not self._held and self._arrived_at is None and self._burst.may_begin(received):
+                received = self._gather(*received)
         else:
             received, self._arrived_at = self._receive_next(), None
         self.is_congested = received is not None and received[2].site == MARKED
@@ -177,16 +179,17 @@ class UdpTransport:
         if received is None or is_alone:
             return received
         data, size, source = received
-        return received if len(data) != size or size <= SHORT_BYTES else self._gather(size, source)
+        return received if len(data) != size or size <= SHORT_BYTES else self._gather(data, size, source)
 
-    def _gather(self, size: int, source: Endpoint) -> Received:
-        """Appends further single datagrams that differ in nothing from the first, as GRO would have done."""
+    def _gather(self, begun: memoryview, size: int, source: Endpoint) -> Received:
+        """Appends further single datagrams that differ in nothing from those in `begun`, as GRO would have done."""
+        length = len(begun)
         try:
-            (first, *others), is_drained = self._burst.gather(size, source, GATHER_BYTES)
+            (first, *others), is_drained = self._burst.gather(begun, size, source, GATHER_BYTES)
         except OSError:
             self.counters.receive_errors += 1
-            return self._view[:size], size, source
-        came = len(first[0]) - size + sum(len(data) for data, _, _ in others)
+            return self._view[:length], size, source
+        came = len(first[0]) - length + sum([len(data) for data, _, _ in others])
         self.counters.received_batches += came > 0
         self.counters.received_bytes += came
         self._held.extend((mine, None) for other in others if (mine := self._take(*other)) is not None)

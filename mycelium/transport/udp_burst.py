@@ -3,6 +3,9 @@
 Datagrams of one sender and size come to lie back to back in the buffer, as GRO leaves them. Each has room behind, apart, for
 what is longer. The socket module has no such call, so it is made through ctypes; what the kernel wrote is compared as
 a whole, and looked at one by one only where datagrams differ.
+
+What a neighbour sends together ends with its only shorter datagram. A call mostly takes the first datagrams of what follows as
+well; these begin the next one, so that what was sent together comes together.
 """
 
 import ctypes
@@ -10,17 +13,18 @@ import errno
 import socket
 import struct
 from collections.abc import Callable
+from itertools import pairwise
 from mmap import mmap
 from typing import Final
 
 from mycelium.endpoint import Endpoint
 from mycelium.transport.base import Received
-from mycelium.transport.burst_length import BurstLength
 from mycelium.transport.udp_address import SocketAddress
 from mycelium.transport.udp_mark import CLASS_KINDS, has_mark
 from mycelium.transport.udp_socket import IP_PKTINFO, SOL_UDP, UDP_GRO
 
 MOST: Final = 64  # datagrams of one call
+PLACES: Final = MOST + 1  # the first is never received into: at least one datagram is there already
 RECEIVE_BYTES: Final = 65_536  # more than the largest UDP payload, so nothing is ever truncated
 # room for the GRO size, the larger PKTINFO, and the traffic class
 ANCILLARY_BYTES: Final = socket.CMSG_SPACE(4) + socket.CMSG_SPACE(20) + socket.CMSG_SPACE(4)
@@ -57,7 +61,6 @@ class BurstReceiver:
         "_controls",
         "_heads",
         "_keys",
-        "_length",
         "_lengths",
         "_names",
         "_pieces",
@@ -74,15 +77,14 @@ class BurstReceiver:
         self._view = view
         self._source_of = source_of
         self._keys: dict[bytes, _Key] = {}  # by what the kernel wrote
-        self._names = bytearray(MOST * _NAME_BYTES)
-        self._controls = bytearray(MOST * ANCILLARY_BYTES)
-        self._pieces = bytearray(MOST * 2 * _PIECE.size)
-        self._heads = bytearray(MOST * _HEAD.size)
-        self._spare = memoryview(mmap(-1, MOST * RECEIVE_BYTES))  # hardly ever written to: no memory till then
+        self._names = bytearray(PLACES * _NAME_BYTES)
+        self._controls = bytearray(PLACES * ANCILLARY_BYTES)
+        self._pieces = bytearray(PLACES * 2 * _PIECE.size)
+        self._heads = bytearray(PLACES * _HEAD.size)
+        self._spare = memoryview(mmap(-1, PLACES * RECEIVE_BYTES))  # hardly ever written to: no memory till then
         self._lengths = memoryview(self._heads).cast("I")
         self._address = _address_of(self._heads)
         self._size = 0  # that the pieces are laid out for
-        self._length = BurstLength()
         names, controls, pieces = map(_address_of, (self._names, self._controls, self._pieces))
         self._template = b"".join(
             _HEAD.pack(
@@ -95,43 +97,49 @@ class BurstReceiver:
                 0,
                 0,
             )
-            for number in range(MOST)
+            for number in range(PLACES)
         )
 
-    def gather(self, size: int, source: Endpoint, most_bytes: int) -> tuple[list[Received], bool]:
-        """Receives what waits behind a datagram of `size` bytes from `source`, which lies at the beginning of the view.
+    def gather(self, begun: memoryview, size: int, source: Endpoint, most_bytes: int) -> tuple[list[Received], bool]:
+        """Receives what waits behind `begun`, datagrams of `size` bytes from `source`, perhaps in another place of the view.
 
         Returns that and the others, those of one sender and size together (the last of them may be shorter), and whether
         nothing waits any more. Raises OSError.
         """
-        most = self._length.next(size, min(most_bytes // size, MOST) + 1) - 1
-        lengths = self._receive(size, most) if most else []
+        have = len(begun) // size
+        most = min(most_bytes // size, MOST) + 1 - have
+        self._view[: len(begun)] = begun
+        lengths = self._receive(size, have, most)
         count = len(lengths)
-        are_alike = self._are_alike(count)
-        keys = [self._key(0)] * count if are_alike and count else [self._key(number) for number in range(count)]
-        lengths.insert(0, size)
-        keys.insert(0, (source, 0))
-        self._length.note(lengths)
+        are_alike = self._are_alike(have, count)
+        keys = [self._key(have)] * count if are_alike and count else [self._key(have + at) for at in range(count)]
+        lengths[:0] = [size] * have
+        keys[:0] = [(source, 0)] * have
+        starts = self._starts(lengths, keys, is_uniform=are_alike and keys[-1] == keys[0])
         gathered: list[Received] = []
-        at = 0
-        while at <= count:
-            end = self._end_of_run(at, lengths, keys)
+        for at, end in pairwise([*starts, have + count]):
             its_source, segment_size = keys[at]
             if its_source is not None:
                 gathered.append((self._data(at, end, lengths), segment_size or lengths[at] or 1, its_source))
-            at = end
         return gathered, count < most
 
-    def _end_of_run(self, at: int, lengths: list[int], keys: list[_Key]) -> int:
-        """Returns where those end that go together with one of the datagrams."""
-        view, size, key, end = self._view, self._size, keys[at], at + 1
-        if lengths[at] != size or key[1] or view[at * size] >= QUIC_BYTES:
-            return end
-        while end < len(lengths) and 0 < lengths[end] <= size and keys[end] == key and view[end * size] < QUIC_BYTES:
-            end += 1
-            if lengths[end - 1] < size:
-                break
-        return end
+    def may_begin(self, received: Received) -> bool:
+        """Tells whether datagrams that were gathered behind others may go together with what comes next."""
+        data, size, _ = received
+        return size == self._size and len(data) % size == 0
+
+    def _starts(self, lengths: list[int], keys: list[_Key], *, is_uniform: bool) -> list[int]:
+        """Returns the numbers of those datagrams that do not go together with the one before."""
+        size, borders = self._size, {0}
+        for at in [at for at, length in enumerate(lengths) if length != size]:
+            borders |= {at + 1} if 0 < lengths[at] < size else {at, at + 1}
+        firsts = bytes(self._view[: len(lengths) * size : size])
+        if max(firsts) >= QUIC_BYTES:
+            for at in [at for at, first in enumerate(firsts) if first >= QUIC_BYTES]:
+                borders |= {at, at + 1}
+        if not is_uniform:
+            borders |= {at for at, (one, other) in enumerate(pairwise(keys), 1) if other != one or other[1]}
+        return sorted(borders - {len(lengths)})
 
     def _data(self, at: int, end: int, lengths: list[int]) -> memoryview:
         """Returns datagrams that lie back to back, or one that is longer than its place."""
@@ -139,11 +147,11 @@ class BurstReceiver:
         data = self._view[at * size : (end - 1) * size + min(last, size)]
         if last <= size:
             return data
-        spare = (at - 1) * RECEIVE_BYTES
+        spare = at * RECEIVE_BYTES
         return memoryview(bytearray(data) + self._spare[spare : spare + last - size])
 
-    def _receive(self, size: int, most: int) -> list[int]:
-        """Receives datagrams to `size`, `2 * size` and so on of the view; returns their lengths.
+    def _receive(self, size: int, have: int, most: int) -> list[int]:
+        """Receives datagrams to `have * size`, `(have + 1) * size` and so on of the view; returns their lengths.
 
         What is longer than `size` continues apart.
         """
@@ -154,21 +162,23 @@ class BurstReceiver:
         self._controls[:] = bytes(len(self._controls))
         descriptor, count = self._udp.fileno(), 0
         while count < most:
-            head = self._address + count * _HEAD.size
+            head = self._address + (have + count) * _HEAD.size
             came = _recvmmsg(descriptor, head, most - count, socket.MSG_DONTWAIT, None)
             if came < 0:
                 if ctypes.get_errno() == errno.EAGAIN:
                     break
                 raise OSError(ctypes.get_errno(), "recvmmsg")
             count += came
-        return self._lengths[_LENGTH_WORD : count * _HEAD_WORDS : _HEAD_WORDS].tolist()
+        return self._lengths[have * _HEAD_WORDS + _LENGTH_WORD : (have + count) * _HEAD_WORDS : _HEAD_WORDS].tolist()
 
-    def _are_alike(self, count: int) -> bool:
+    def _are_alike(self, first: int, count: int) -> bool:
         """Tells whether the kernel wrote the same of so many: sender, our address, and how many it has joined."""
+        name, control = first * _NAME_BYTES, first * ANCILLARY_BYTES
         names, controls = self._names, self._controls
         return (
-            names[: count * _NAME_BYTES] == names[:_NAME_BYTES] * count
-            and controls[: count * ANCILLARY_BYTES] == controls[:ANCILLARY_BYTES] * count
+            names[name : name + count * _NAME_BYTES] == names[name : name + _NAME_BYTES] * count
+            and controls[control : control + count * ANCILLARY_BYTES]
+            == controls[control : control + ANCILLARY_BYTES] * count
         )
 
     def _key(self, number: int) -> _Key:
@@ -186,8 +196,8 @@ class BurstReceiver:
         return key
 
     def _lay_out(self, size: int) -> None:
-        first, spare = _address_of(self._view) + size, _address_of(self._spare)
-        for number in range(MOST):
+        first, spare = _address_of(self._view), _address_of(self._spare)
+        for number in range(PLACES):
             at = number * 2 * _PIECE.size
             _PIECE.pack_into(self._pieces, at, first + number * size, size)
             _PIECE.pack_into(self._pieces, at + _PIECE.size, spare + number * RECEIVE_BYTES, RECEIVE_BYTES)

@@ -63,6 +63,19 @@ def test_a_frame_that_is_one_burst_lies_in_it_and_parts_are_copied() -> None:
     assert inbox.add_burst(memoryview(buffer)[SEGMENT:], SEGMENT) == ([(1, sealed)], [])
 
 
+def test_a_whole_frame_among_others_chunks_lies_where_it_came() -> None:
+    first, second = sealed_frame(5, 5_000), sealed_frame(6, 6_000)
+    lost, *rest = chunks(1, first)
+    inbox = make_reassembly()
+    inbox.add_burst(burst_of(rest), SEGMENT)
+    inbox.add_burst(burst_of(chunks(2, second)[:2]), SEGMENT)
+    buffer = bytearray(b"".join([lost, *chunks(2, second)]))
+    frames, odd = inbox.add_burst(memoryview(buffer), SEGMENT)
+    assert (frames, odd) == ([(1, first), (2, second)], [])
+    assert [sealed.obj is buffer for _, sealed in frames] == [False, True]
+    assert inbox.held_bytes == 0
+
+
 def test_a_frame_that_comes_whole_after_a_part_of_it_holds_nothing() -> None:
     sealed = sealed_frame(5, 5_000)
     inbox = make_reassembly()

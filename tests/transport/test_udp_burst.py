@@ -1,6 +1,7 @@
 """Whatever waits in a socket comes out as it went in, in order, from whoever sent it; equal datagrams come back to back."""
 
 import errno
+import itertools
 import socket
 from collections.abc import Iterator
 from math import inf
@@ -16,6 +17,7 @@ from mycelium.transport.udp_burst import KEYS_REMEMBERED, MOST
 from mycelium.transport.udp_socket import SOL_UDP, UDP_SEGMENT
 
 FIRST = 1_000  # bytes of a datagram behind which others are gathered
+LAST = b"\x10short"
 Sent = tuple[int, bytes]  # by which of the senders, and what
 
 
@@ -47,20 +49,20 @@ def send(senders: list[socket.socket], transport: UdpTransport, sent: list[Sent]
         senders[number].sendto(data, (senders[number].getsockname()[0], port))
 
 
-def batches(transport: UdpTransport) -> list[tuple[bytes, int, Endpoint]]:
+def batches(transport: UdpTransport, most: float = inf) -> list[tuple[bytes, int, Endpoint]]:
     """Returns what is received until nothing waits; loopback delivers before the send returns."""
-    taken = []
-    while (received := transport.receive()) is not None:
+    taken: list[tuple[bytes, int, Endpoint]] = []
+    while len(taken) < most and (received := transport.receive()) is not None:
         data, size, source = received
         taken.append((bytes(data), size, source))
     return taken
 
 
-def datagrams(senders: list[socket.socket], transport: UdpTransport) -> list[Sent]:
+def datagrams(senders: list[socket.socket], transport: UdpTransport, most: float = inf) -> list[Sent]:
     ports = [sender.getsockname()[1] for sender in senders]
     return [
         (ports.index(source.port), data[start : start + size])
-        for data, size, source in batches(transport)
+        for data, size, source in batches(transport, most)
         for start in range(0, max(len(data), 1), size)
     ]
 
@@ -73,7 +75,7 @@ def test_equal_datagrams_come_in_one_batch(
     transport: UdpTransport, senders: list[socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timing, "SILENCE_S", inf)  # after one the first of them is handed on alone
-    sent = [(0, numbered(number, FIRST)) for number in range(30)] + [(0, b"\x10short")]
+    sent = [(0, numbered(number, FIRST)) for number in range(30)] + [(0, LAST)]
     send(senders, transport, sent)
     ((data, size, _),) = batches(transport)
     assert (data, size) == (b"".join(data for _, data in sent), FIRST)
@@ -82,7 +84,69 @@ def test_equal_datagrams_come_in_one_batch(
 def test_more_than_one_call_takes_come_all_the_same(transport: UdpTransport, senders: list[socket.socket]) -> None:
     sent = [(0, numbered(number, 200)) for number in range(3 * MOST + 5)]
     send(senders, transport, sent)
-    assert datagrams(senders, transport) == sent
+    first = datagrams(senders, transport, most=1)
+    assert not transport.is_drained
+    assert first + datagrams(senders, transport) == sent
+    assert transport.is_drained
+
+
+@pytest.mark.parametrize("lost", [set(), {5}, {0, 39}, {40}, {7, 50, 51, 90}], ids=str)
+def test_what_was_sent_together_comes_together_whatever_was_lost(
+    transport: UdpTransport, senders: list[socket.socket], monkeypatch: pytest.MonkeyPatch, lost: set[int]
+) -> None:
+    monkeypatch.setattr(timing, "SILENCE_S", inf)
+    numbers = iter(range(10_000))
+    sends = [[numbered(number, FIRST) for number in itertools.islice(numbers, 40)] for _ in range(6)]
+    sends = [[data for data in one if int.from_bytes(data[:2], "big") not in lost] + [LAST] for one in sends]
+    send(senders, transport, [(0, data) for one in sends for data in one])
+    assert [data for data, _, _ in batches(transport)] == [b"".join(one) for one in sends]
+    assert transport.counters.received_bytes == sum(len(data) for one in sends for data in one)
+    assert transport.counters.received_batches < 2 * len(sends)
+
+
+@pytest.mark.parametrize(
+    ("early", "late", "expected"),
+    [
+        ([(0, 1)], [(1, 2), (0, 3)], [[1], [2], [3]]),
+        ([(0, 1)], [(0, 2), (0, LAST), (0, 3)], [[1, 2, LAST], [3]]),
+        ([(0, 1), (0, LAST)], [(0, 2)], [[1, LAST], [2]]),
+        ([(1, 1), (0, 2)], [(1, 3), (0, 4)], [[1], [2], [3], [4]]),
+    ],
+    ids=["others come", "its rest comes", "it was whole", "others were behind it"],
+)
+def test_what_was_read_ahead_goes_together_with_its_rest_alone(
+    transport: UdpTransport,
+    senders: list[socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
+    early: list[tuple[int, int | bytes]],
+    late: list[tuple[int, int | bytes]],
+    expected: list[list[int | bytes]],
+) -> None:
+    def datagram(what: int | bytes) -> bytes:
+        return what if isinstance(what, bytes) else numbered(what, FIRST)
+
+    monkeypatch.setattr(timing, "SILENCE_S", inf)
+    send(
+        senders, transport, [(0, numbered(0, FIRST)), (0, LAST), *((number, datagram(what)) for number, what in early)]
+    )
+    assert batches(transport, most=1)[0][0] == numbered(0, FIRST) + LAST
+    send(senders, transport, [(number, datagram(what)) for number, what in late])
+    assert [data for data, _, _ in batches(transport)] == [b"".join(map(datagram, one)) for one in expected]
+
+
+def test_what_begins_is_returned_though_the_next_call_fails(
+    transport: UdpTransport, senders: list[socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timing, "SILENCE_S", inf)
+    send(senders, transport, [(0, numbered(1, FIRST)), (0, LAST), (0, numbered(2, FIRST)), (0, numbered(3, FIRST))])
+    assert transport.receive() is not None
+    monkeypatch.setattr("mycelium.transport.udp_burst._recvmmsg", lambda *arguments: -1)
+    monkeypatch.setattr("ctypes.get_errno", lambda: errno.ENOMEM)
+    received = transport.receive()
+    assert received is not None
+    assert bytes(received[0]) == numbered(2, FIRST) + numbered(3, FIRST)
+    assert received[1] == FIRST
+    assert transport.counters.receive_errors == 1
 
 
 def test_what_the_kernel_has_joined_keeps_its_segments(transport: UdpTransport, senders: list[socket.socket]) -> None:
