@@ -192,6 +192,7 @@ TOLD_ROWS_AT_ONCE: Final = 16  # such rows at least: a frame for each neighbour 
 DUMP_ROWS_AT_ONCE: Final = 2_048  # rows of one neighbour's dump in one batch: some 10 ms of work
 DUMPED_AT_ONCE: Final = 8_192  # the same of all neighbours together
 ROWS_BEFORE_OFFER: Final = 64  # of them, told to a neighbour that may have kept the others: some 9 KB
+STATES_REMEMBERED: Final = 8  # of what a neighbour may hold that acknowledges nothing: any of them resumes its link
 DUMP_BACKLOG_BYTES: Final = 256 << 10  # unacknowledged by a neighbour, above which it is told no more of a dump for now
 CHANGES_PER_SECOND: Final = 1_000  # routes that change by one neighbour's updates and are told to others without delay
 CHANGES_AT_ONCE: Final = 16_384  # of those in a row: a neighbour that is back may be the better way to everybody
@@ -219,9 +220,7 @@ JOURNAL_LOST_ROUTES: Final = 4_096  # lost routes whose time of loss is remember
 # signed errors to the sources of trains that this node cannot forward, and such checked
 RELAY_ERRORS_PER_SECOND: Final = 50
 # of those sent, by the neighbours whose trains draw them
-RELAY_ERRORS_OF_ALL: Final = SharedRate(
-    RELAY_ERRORS_PER_SECOND, at_once=2 * RELAY_ERRORS_PER_SECOND, little_per_second=5, little_at_once=5
-)
+RELAY_ERRORS_OF_ALL: Final = SharedRate(RELAY_ERRORS_PER_SECOND, 2 * RELAY_ERRORS_PER_SECOND, 5, 5)
 LOST_TRAINS_PER_SECOND: Final = 500  # of one neighbour that cannot be forwarded, beyond which the operator is told
 LOST_TRAINS_AT_ONCE: Final = 16_384  # of those in a row, as in an outage: what some TCP streams have under way
 LIES_PER_SECOND: Final = 100  # errors by one neighbour that are not believed, beyond which the operator is told

@@ -23,25 +23,27 @@ class Received(NamedTuple):
 class ControlStream:
     """Both directions. `new_stream` gives a number above all earlier ones of this node."""
 
-    __slots__ = ("_channel", "_frames", "_keypair_established", "_new_stream", "intake")
+    __slots__ = ("_channel", "_frames", "_keypair_established", "_lost_bytes", "_new_stream", "intake")
 
     def __init__(self, frames: Frames, intake: Intake, *, new_stream: Callable[[], int]) -> None:
         self._frames = frames
         self._new_stream = new_stream
         self.intake = intake
         self._channel = ControlChannel(new_stream())
+        self._lost_bytes = 0
         self._keypair_established = -inf  # of the newest keypair that the neighbour's present stream arrived under
 
     @property
-    def queued_bytes(self) -> int:
-        """Bytes of messages that the neighbour has not acknowledged."""
-        return self._channel.queued_bytes
+    def untaken_bytes(self) -> int:
+        """Bytes of messages that the neighbour has not acknowledged: of the stream before while nothing is said in this one."""
+        return self._channel.queued_bytes or self._lost_bytes
 
     def send(self, items: Sequence[Item], *, encode: Encode = encode_item, now: float) -> bool:
         """Queues messages and sends what the channel's window allows.
 
         Returns False, and drops all that was queued, for a neighbour that is too slow: it must be told everything again.
         """
+        self._lost_bytes = 0
         is_taken = all(self._channel.send(encode(item)) for item in items)
         if not is_taken:
             self.restart()
@@ -50,6 +52,7 @@ class ControlStream:
 
     def restart(self) -> None:
         """Drops what is queued, and starts another stream."""
+        self._lost_bytes = self.untaken_bytes
         self._channel.restart(self._new_stream())
 
     def resend(self) -> None:

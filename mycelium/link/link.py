@@ -148,9 +148,9 @@ class Link:
         return self.paths.active.liveness.silent_since
 
     @property
-    def queued_bytes(self) -> int:
-        """Bytes of control messages that the neighbour has not acknowledged."""
-        return self._control.queued_bytes
+    def untaken_bytes(self) -> int:
+        """Bytes of control messages that the neighbour has not acknowledged, or had not when the link went down."""
+        return self._control.untaken_bytes
 
     @property
     def is_over(self) -> bool:

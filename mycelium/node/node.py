@@ -97,7 +97,7 @@ class Node:
             parameters=settings.routing,
             policy=policy,
             keeps=lambda node: node in self.sessions.by_peer,
-            has_room=lambda neighbour: self._peering.has_room(neighbour),
+            untaken_bytes=lambda neighbour: self._peering.untaken_bytes(neighbour),
         )
         self._compose_links(handshakes, rng, now=now)
         self._compose_data_path(handshakes, rng, verify, now=now)

@@ -7,7 +7,6 @@ from mycelium.counters import Registry
 from mycelium.crypto.handshake import HandshakeConfig
 from mycelium.crypto.key_proof import KeyProver
 from mycelium.endpoint import Endpoint
-from mycelium.limits import DUMP_BACKLOG_BYTES
 from mycelium.link.handshakes import Handshakes
 from mycelium.link.link import Link
 from mycelium.outbox import Outbox
@@ -90,10 +89,10 @@ class Peering:
         """Takes a datagram of a stranger; returns False if it is neither a request to join nor a knock asked for."""
         return self.inviting.takes(endpoint, datagram, now=now) or self.knocks.takes(endpoint, datagram)
 
-    def has_room(self, neighbour: bytes) -> bool:
-        """Tells whether a neighbour has taken most of what it was told, so that it may be told more of the table."""
+    def untaken_bytes(self, neighbour: bytes) -> int:
+        """Returns how much of what a neighbour was told it has not acknowledged, or had not when its link went down."""
         link = self.links.get(neighbour)
-        return link is None or link.queued_bytes < DUMP_BACKLOG_BYTES
+        return 0 if link is None else link.untaken_bytes
 
     def register(self, metrics: Registry) -> None:
         """Adds the counters of all of it."""

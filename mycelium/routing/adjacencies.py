@@ -157,7 +157,8 @@ class Adjacencies:
                 start.suspected = suspected
             return
         peer.suspected = suspected
-        self._resumption.suspect(peer, suspected)
+        if suspected:
+            self._holdings.doubt()  # before others are told
         self._table.suspected = self._table.suspected & ~peer.bit | (peer.bit if suspected else 0)
         self._apply_cost(peer, "suspected" if suspected else "trusted", now=now)
 

@@ -9,7 +9,14 @@ from collections.abc import Callable
 from math import inf
 from random import Random
 
-from mycelium.limits import DUMP_ROWS_AT_ONCE, DUMPED_AT_ONCE, ROWS_BEFORE_OFFER, TOLD_AT_ONCE, TOLD_ROWS_AT_ONCE
+from mycelium.limits import (
+    DUMP_BACKLOG_BYTES,
+    DUMP_ROWS_AT_ONCE,
+    DUMPED_AT_ONCE,
+    ROWS_BEFORE_OFFER,
+    TOLD_AT_ONCE,
+    TOLD_ROWS_AT_ONCE,
+)
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.destination import DIRTY, LAZY, OURSELVES, SETTLED, Destination
 from mycelium.routing.holdings import Holdings
@@ -17,6 +24,7 @@ from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.scope import EVERYBODY, Scope
 from mycelium.routing.table import RouteTable
+from mycelium.routing.update_run import UpdateRun
 from mycelium.timing import TokenBucket
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Item, Resumed, Update
@@ -30,7 +38,6 @@ class Advertiser:
         "_counters",
         "_dirty",
         "_free_frames",
-        "_has_room",
         "_holdings",
         "_lazy",
         "_parameters",
@@ -39,6 +46,8 @@ class Advertiser:
         "_rng",
         "_scope",
         "_table",
+        "_untaken_bytes",
+        "batch",
         "budget",
         "flush_at",
         "lazy_at",
@@ -56,7 +65,7 @@ class Advertiser:
         rng: Random,
         counters: RoutingCounters,
         *,
-        has_room: Callable[[bytes], bool],
+        untaken_bytes: Callable[[bytes], int],
     ) -> None:
         self._table = table
         self._holdings = holdings
@@ -64,7 +73,8 @@ class Advertiser:
         self._parameters = parameters
         self._rng = rng
         self._counters = counters
-        self._has_room = has_room  # whether a neighbour has taken most of what it was told
+        self._untaken_bytes = untaken_bytes  # of what a neighbour was told
+        self.batch = 0  # number of the newest one
         self._dirty: list[Destination] = []
         self._lazy: dict[Destination, None] = {}
         self._rests_since = -inf  # when changes were told last
@@ -137,6 +147,10 @@ class Advertiser:
         self.dump(neighbour, now=now)
         self.compare(neighbour, now=now)  # finds what has changed while rows were cleared after the loss
 
+    def has_all(self, neighbour: Neighbour) -> bool:
+        """Tells whether a neighbour has acknowledged all that it was told."""
+        return not self._untaken_bytes(neighbour.address)
+
     def compare(self, neighbour: Neighbour, *, now: float) -> None:
         """Queues the digest of the table that the neighbour will hold after the batch."""
         neighbour.digest_due = True
@@ -160,6 +174,7 @@ class Advertiser:
 
     def flush(self, *, now: float) -> None:
         """Makes one batch for each neighbour with anything queued: retractions, then requests, then updates."""
+        self.batch += 1
         self.flush_at = inf
         if self._dirty and now >= self._rest_ends():
             self._broadcast(self._next_dirty(), now=now)
@@ -206,8 +221,7 @@ class Advertiser:
         self._counters.requests_sent += len(neighbour.requests)
         self._counters.updates_sent += len(neighbour.updates)
         items = neighbour.retractions + neighbour.requests + neighbour.updates
-        if neighbour.unsure is not None:
-            neighbour.unsure.update((item.node, None) for item in items if isinstance(item, Update))
+        self._holdings.post(neighbour, self.batch, has_all=self.has_all(neighbour))
         self.outbox.append((neighbour.address, items))
         neighbour.retractions = []
         neighbour.requests = []
@@ -216,11 +230,11 @@ class Advertiser:
     def _broadcast(self, rows: list[Destination], *, now: float) -> None:
         # Consecutive rows mostly go to the same neighbours, each of which then gets a whole run of updates at once.
         table = self._table
-        introductions, repeats = _UpdateRun(table), _UpdateRun(table)
+        introductions, repeats = UpdateRun(table), UpdateRun(table)
         is_filtering = self._scope.is_filtering
         finite = INFINITY - self.surcharge
         for row in rows:
-            row.queued = SETTLED
+            row.queued, row.told_in = SETTLED, self.batch
             if row.metric >= finite or row is self.withdrawn:
                 self._retract(row, row.holders, now=now)
                 continue
@@ -274,6 +288,7 @@ class Advertiser:
 
     def _retract(self, row: Destination, receivers: int, *, now: float) -> None:
         if receivers:
+            row.told_in = self.batch
             retraction = Update(row.node, distance(row.sequence, INFINITY))
             for neighbour in self._table.neighbours_in(receivers):
                 neighbour.retractions.append(retraction)
@@ -287,7 +302,7 @@ class Advertiser:
 
         Rows that were added meanwhile have been told like any change.
         """
-        if not room or not self._has_room(neighbour.address):
+        if not room or self._untaken_bytes(neighbour.address) >= DUMP_BACKLOG_BYTES:
             self.flush_at = min(self.flush_at, now + self._parameters.batch_s)
             return 0
         if neighbour.dump_due:
@@ -343,6 +358,7 @@ class Advertiser:
 
     def _tell(self, row: Destination, neighbour: Neighbour) -> None:
         """Sends one neighbour the state of a row, whatever it holds."""
+        row.told_in = self.batch
         bit = neighbour.bit
         if self._is_kept_from(row, neighbour):
             neighbour.retractions.append(Update(row.node, distance(row.sequence, INFINITY)))
@@ -379,22 +395,3 @@ class Advertiser:
                 self._tell(row, neighbour)
         neighbour.updates.append(self._holdings.digest(neighbour))
         self._counters.digests_sent += 1
-
-
-class _UpdateRun:
-    """Updates of consecutive rows that go to the same neighbours."""
-
-    __slots__ = ("_table", "receivers", "updates")
-
-    def __init__(self, table: RouteTable) -> None:
-        self._table = table
-        self.receivers = 0  # bits
-        self.updates: list[Item] = []
-
-    def end(self, receivers: int = 0) -> None:
-        """Queues the updates for their receivers, and starts a run for others."""
-        if self.updates:
-            for neighbour in self._table.neighbours_in(self.receivers):
-                neighbour.updates += self.updates
-            self.updates.clear()
-        self.receivers = receivers

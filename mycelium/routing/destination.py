@@ -45,6 +45,7 @@ class Destination(Struct, eq=False, gc=False):
     avoided: int = 0  # bits of neighbours whose route counts as longer, since what took it did not arrive
     near: bool = False  # has a place in the scope, while some rows are out of it
     shared: bool = False  # has one of those places that neighbours share
+    told_in: int = 0  # the batch in which any neighbour was told of it last
 
     @property
     def sequence(self) -> int:

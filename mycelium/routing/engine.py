@@ -53,8 +53,8 @@ class RoutingEngine:
 
     `announce(sequence, flags)` returns our signed announcement, `publish` our home record, `verify` checks only a signature,
     `address_of` derives a node's address from its signing key, `keeps` tells which nodes must stay in a table that is nearly
-    full, `has_room` whether a neighbour has taken most of what it was told. Our sequence begins with `epoch` and `counter`, of
-    which a start of another host in the same second is to have another. Costs are in units of 10 us, at least 1. The driver
+    full, `untaken_bytes` how much a neighbour has not acknowledged. Our sequence begins with `epoch` and `counter`, of which a
+    start of another host in the same second is to have another. Costs are in units of 10 us, at least 1. The driver
     drains `outbox`, (neighbour, items) in order, `changes`, which is bounded to the newest, and `excesses`.
     """
 
@@ -74,7 +74,7 @@ class RoutingEngine:
         policy: Policy = DEFAULT_POLICY,
         address_of: Callable[[bytes], bytes] = address_of_signing_key,
         keeps: Callable[[bytes], bool] = lambda node: False,
-        has_room: Callable[[bytes], bool] = lambda neighbour: True,
+        untaken_bytes: Callable[[bytes], int] = lambda neighbour: 0,
     ) -> None:
         self.node = node
         self.counters = RoutingCounters()
@@ -87,7 +87,7 @@ class RoutingEngine:
         self._holdings = Holdings(self._table)
         self._scope = Scope(self._table, parameters.scope, keeps=keeps, is_leaf=parameters.is_leaf)
         self._advertiser = Advertiser(
-            self._table, self._holdings, self._scope, parameters, rng, self.counters, has_room=has_room
+            self._table, self._holdings, self._scope, parameters, rng, self.counters, untaken_bytes=untaken_bytes
         )
         self._requests = Requests(self._table, self._scope, self._advertiser, parameters, self.counters)
         self.forwarding = ForwardingTable(self._table, self.counters, allows_prefix=policy.allows_prefix)

@@ -5,6 +5,7 @@ holds, and for each neighbour one over those of them that it lacks; a change of 
 without it. The sums are begun when the first digest is wanted: at a cold start, before that, each route changes several times.
 """
 
+from mycelium.limits import STATES_REMEMBERED
 from mycelium.routing.destination import Destination
 from mycelium.routing.digest import change_of, digest_of, share_of
 from mycelium.routing.neighbour import Neighbour
@@ -50,10 +51,31 @@ class Holdings:
             self._add(up & ~before, -share_of(row.node, row.advertised))
 
     def digest(self, neighbour: Neighbour) -> Digest:
-        """Returns the digest of what a neighbour holds."""
+        """Returns the digest of what a neighbour holds once it has got all that it was told."""
+        return digest_of(self._sum(neighbour))
+
+    def digests(self, neighbour: Neighbour) -> tuple[Digest, ...]:
+        """Returns those of all states that a neighbour may be in that has not acknowledged everything."""
+        return tuple(map(digest_of, dict.fromkeys((*neighbour.sums, self._sum(neighbour)))))
+
+    def doubt(self) -> None:
+        """Notes what neighbours hold of which one may not be reached any more."""
         if not self._is_summing:
             self._begin_sums()
-        return digest_of(self._held - neighbour.lacking)
+
+    def post(self, neighbour: Neighbour, batch: int, *, has_all: bool) -> None:
+        """Notes that a neighbour is sent a batch; `has_all` if it has acknowledged all before that."""
+        if has_all:
+            neighbour.sums, neighbour.sure_in = neighbour.sums[-1:], batch - 1
+        if self._is_summing:
+            if len(neighbour.sums) == STATES_REMEMBERED:
+                neighbour.sums.pop()
+            neighbour.sums.append(self._held - neighbour.lacking)
+
+    def _sum(self, neighbour: Neighbour) -> int:
+        if not self._is_summing:
+            self._begin_sums()
+        return self._held - neighbour.lacking
 
     def _begin_sums(self) -> None:
         """Reads all rows; one that few neighbours hold, such as a pinned one at a hub, costs as much as there are of those."""
@@ -70,6 +92,7 @@ class Holdings:
                     self._lack(up ^ holders, share)
         for neighbour in self._table.by_address.values():
             neighbour.lacking += lacked_by_all
+            neighbour.sums = [self._held - neighbour.lacking]
 
     def _add(self, lacking: int, share: int) -> None:
         self._held += share

@@ -16,7 +16,10 @@ class Kept(Struct):
 
     until: float
     routes: int  # how many there are to be noted, of both ends
-    digests: tuple[Digest, ...]  # of what it was told when it was lost, and when it was suspected before that
+    digests: tuple[
+        Digest, ...
+    ]  # of what it may have been told when it was lost, after each batch that it did not acknowledge
+    sure_in: int  # the batch up to which it has acknowledged all
     told: dict[bytes, int]  # the finite routes that it has of ours; UNKNOWN where it may not have been reached
     received: dict[bytes, int]  # its finite routes
     offer: Digest | None = None  # of `received`, once complete
@@ -27,7 +30,9 @@ class Kept(Struct):
             return
         if row.routes[neighbour.slot] < RETRACTED:
             self.received[row.node] = row.routes[neighbour.slot]
-        if row.holders & neighbour.bit and row.node not in self.told:
+        if row.told_in > self.sure_in and row.node != neighbour.node:
+            self.told[row.node] = UNKNOWN
+        elif row.holders & neighbour.bit:
             # What this node has of the neighbour itself is told in any case: it may hear by that of another host with its key.
             is_known = row.current & neighbour.bit and row.node != neighbour.node
             self.told[row.node] = row.advertised if is_known else UNKNOWN

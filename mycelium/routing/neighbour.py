@@ -8,7 +8,7 @@ from mycelium.routing.budgets import Budgets
 from mycelium.routing.destination import Destination
 from mycelium.timing import Backoff
 from mycelium.wire.announcement import Announcement
-from mycelium.wire.control import Digest, Item
+from mycelium.wire.control import Item
 from mycelium.wire.distance import INFINITY
 
 DAMPED_COST: Final = 1_000_000  # 10 s: worse than any other route, better than none
@@ -47,10 +47,10 @@ class Neighbour:
         "retractions",
         "routes",
         "slot",
+        "sums",
+        "sure_in",
         "suspected",
         "table_wanted_at",
-        "told_surely",
-        "unsure",
         "untold",
         "up_since",
         "updates",
@@ -80,8 +80,9 @@ class Neighbour:
         self.untold: list[Destination] = []  # rows of a dump under way, the next one last
         self.offer_until = 0.0  # until then most of a dump waits for what the other end has kept (`resumption.py`)
         self.resumed: dict[bytes, int] = {}  # routes that it has kept, by node, while a dump has not come to them
-        self.unsure: dict[bytes, None] | None = None  # nodes that it was told of while it was suspected
-        self.told_surely: Digest | None = None  # what it held before that
+        # Sums (`digest.py`) of what it may hold: of all that it acknowledged, and of what each batch since has made of that.
+        self.sums: list[int] = []
+        self.sure_in = 0  # the newest batch up to which it has acknowledged all
         self.digest_due = False
         self.answers: dict[Destination, None] = {}  # rows to be sent although they did not change
         self.newer: dict[bytes, Announcement] = {}  # announcements that it seems not to know, by node

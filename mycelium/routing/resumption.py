@@ -2,7 +2,8 @@
 
 Each end keeps what it was told and what it had told. When the link is back, each begins to tell its table, with a digest of
 what it has kept of the other's before the first route. An end that finds it had told just that says so, and goes on with what
-has changed meanwhile. What was told while the link was suspected may not have arrived; it is told anew.
+has changed meanwhile. What was not acknowledged may have arrived or not: whatever state since then
+the other end has kept is resumed, and all that was told since is told anew.
 
 Which start of a process, and which stream, the digest is about does not matter: equal digests are equal tables. What is taken
 up is as old as the loss. No loop can come of it while the other end's feasibility distances are as old: they stay for
@@ -21,8 +22,8 @@ from mycelium.routing.kept import Kept
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.table import RouteTable
-from mycelium.wire.control import Resume, Resumed, Update
-from mycelium.wire.distance import RETRACTED, UNKNOWN
+from mycelium.wire.control import Digest, Resume, Resumed, Update
+from mycelium.wire.distance import RETRACTED
 
 OFFER_AWAITED_S: Final = 0.5  # for the first message of the other end, before the table is told as if there were none
 
@@ -48,29 +49,22 @@ class Resumption:
         self._kept: dict[bytes, Kept] = {}  # by neighbour
         self._routes = 0  # in all of them
 
-    def suspect(self, neighbour: Neighbour, suspected: bool) -> None:
-        """Follows what a neighbour is told while it is suspected."""
-        if suspected and neighbour.unsure is None:
-            neighbour.told_surely, neighbour.unsure = self._holdings.digest(neighbour), {}
-        elif not suspected:
-            neighbour.told_surely = neighbour.unsure = None
-
     def keep(self, neighbour: Neighbour, *, now: float) -> Kept | None:
         """Returns where to note what was exchanged with a neighbour that is lost."""
         if neighbour.resumed:
             return None  # it may hold what has not been compared yet
         self._drop(neighbour.address)
         received = digest_of(self._table.received_from(neighbour))  # while the rows have what it advertised
-        digests = [self._holdings.digest(neighbour)]
-        if neighbour.told_surely is not None:
-            digests.append(neighbour.told_surely)
-        told = dict.fromkeys(neighbour.unsure or (), UNKNOWN)
-        routes = received.routes + digests[0].routes + len(told)
+        digests: tuple[Digest, ...] = (self._holdings.digest(neighbour),)
+        sure_in = self._advertiser.batch
+        if not self._advertiser.has_all(neighbour):
+            digests, sure_in = self._holdings.digests(neighbour), neighbour.sure_in
+        routes = received.routes + len(self._table.rows)
         while self._kept and self._routes + routes > RESUMABLE_ROUTES:
             self._drop(next(iter(self._kept)))
         self._routes += routes
         until = now + self._parameters.resumed_s
-        kept = self._kept[neighbour.address] = Kept(until, routes, tuple(digests), told, {})
+        kept = self._kept[neighbour.address] = Kept(until, routes, digests, sure_in, {}, {})
         return kept
 
     def restart(self, neighbour: Neighbour) -> None:

@@ -31,11 +31,11 @@ def lab() -> LinkLab:
 
 def test_messages_travel_at_once_and_are_acknowledged_once(lab: LinkLab) -> None:
     lab.act(lab.link("a").send_items, items(1, 2, 3))
-    assert lab.link("a").queued_bytes > 0
+    assert lab.link("a").untaken_bytes > 0
     lab.run(DELAY_S)
     assert received(lab, "b") == items(1, 2, 3)
     lab.run(DELAY_S)
-    assert lab.link("a").queued_bytes == 0
+    assert lab.link("a").untaken_bytes == 0
     quiet = [data for _, _, data in lab.sent]
     lab.run(0.2)
     assert [data for _, _, data in lab.sent][len(quiet) :] == [], "an acknowledgement is not acknowledged"

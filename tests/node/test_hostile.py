@@ -516,4 +516,4 @@ def test_a_neighbour_that_never_acknowledges_is_not_queued_for_without_end() -> 
     for _ in range(50):
         net.restart("c")
         net.run(1)
-    assert link_of(net, "b", "a").queued_bytes < 100_000
+    assert link_of(net, "b", "a").untaken_bytes < 100_000

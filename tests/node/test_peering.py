@@ -9,7 +9,6 @@ from mycelium.counters import Registry
 from mycelium.crypto.handshake import HandshakeConfig
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
-from mycelium.limits import DUMP_BACKLOG_BYTES
 from mycelium.link.link import Link
 from mycelium.node.peering import Peering
 from mycelium.outbox import Outbox
@@ -43,6 +42,5 @@ def test_its_parts_know_each_other_and_count() -> None:
     assert (endpoint.host, data[0]) == ("192.0.2.1", HANDSHAKE_1)
     assert peering.dialler.dials_for(Source.EXCHANGE)
     assert not peering.links
-    slow, quick = (cast("Link", SimpleNamespace(queued_bytes=size)) for size in (DUMP_BACKLOG_BYTES, 1_000))
-    peering.links |= {b"slow": slow, b"quick": quick}
-    assert [peering.has_room(name) for name in (b"slow", b"quick", b"new")] == [False, True, True]
+    peering.links[b"slow"] = cast("Link", SimpleNamespace(untaken_bytes=1_000))
+    assert [peering.untaken_bytes(name) for name in (b"slow", b"new")] == [1_000, 0]

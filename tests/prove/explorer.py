@@ -12,7 +12,8 @@ retries, digests, damping, expiry. They have their turn where it is looked wheth
 
 import copy
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final, NamedTuple
 from unittest.mock import patch
 
@@ -24,6 +25,7 @@ from mycelium.limits import WAYS_TRIED
 from mycelium.routing.destination import Destination
 from mycelium.routing.digest import digest_of, share_of
 from mycelium.routing.engine import RoutingEngine
+from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.requests import PendingRequest
 from mycelium.wire.control import Item, Resume, Resumed, SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY
@@ -58,6 +60,11 @@ class HalfLink(NamedTuple):
 
 class LoopFound(AssertionError):
     """A train comes to a node too often."""
+
+
+def nothing_untaken(neighbour: bytes) -> int:
+    """Says of each neighbour that it has got everything."""
+    return 0
 
 
 class State:
@@ -206,8 +213,14 @@ class State:
         for row in known._table.rows.values():
             for announcement in (row.announcement, *row.older):
                 memo[id(announcement)] = announcement
-        self.engines[node] = copy.deepcopy(known, memo)
-        return self.engines[node]
+        engine = self.engines[node] = copy.deepcopy(known, memo)
+        engine._advertiser._untaken_bytes = partial(self._untaken, node)
+        return engine
+
+    def _untaken(self, node: int, neighbour: bytes) -> int:
+        """Returns how many messages to a neighbour it may not have got."""
+        edge = node, int.from_bytes(neighbour[2:8], "big")
+        return len(self.queues[edge]) + (not self.carries(edge))
 
     def _flush(self, node: int, *, now: float = NOW) -> None:
         engine = self.engines[node]
@@ -221,15 +234,17 @@ class State:
                 self.queues[edge] += ((self.links[edge].session, tuple(told)),)
         engine.outbox.clear()
         engine.changes.clear()
+        engine._advertiser._untaken_bytes = nothing_untaken  # this state goes
 
     def _about_destination(self, engine: RoutingEngine, to: bytes, item: Item) -> Item | None:
         """Returns what an item says of node 0, None for nothing."""
         if isinstance(item, Resume):
             # Routes to neighbours themselves are told, and left out here: it would have kept that of the other end too.
             received = dict(engine._adjacencies._resumption._kept[to].received)
-            kept = self.engines[int.from_bytes(to[2:8], "big")]._adjacencies._resumption._kept.get(engine.node)
+            far = self.engines[int.from_bytes(to[2:8], "big")]
+            kept = far._adjacencies._resumption._kept.get(engine.node)
             if kept is not None and to in kept.told:
-                received[to] = kept.told[to]
+                received[to] = far._table.own.advertised
             return Resume(digest_of(sum(share_of(node, packed) for node, packed in received.items())))
         is_about = isinstance(item, Resumed) or (isinstance(item, Update | SeqnoRequest) and item.node == DESTINATION)
         return item if is_about else None
@@ -299,7 +314,7 @@ class State:
 
     def fingerprint(self) -> bytes:
         """Returns a hash that equal states share: of all that decides what can happen, without times and counters."""
-        engines = [_of_engine(self.engines[node]) for node in sorted(self.engines)]
+        engines = [_of_engine(self.engines[node], partial(self._untaken, node)) for node in sorted(self.engines)]
         queues = [
             (edge, [(session, [_of_item(item) for item in items]) for session, items in queue])
             for edge, queue in sorted(self.queues.items())
@@ -314,7 +329,7 @@ def _of_item(item: Item) -> tuple[object, ...]:
     return type(item).__name__, repr(item)
 
 
-def _of_engine(engine: RoutingEngine) -> tuple[object, ...]:
+def _of_engine(engine: RoutingEngine, untaken: Callable[[bytes], int]) -> tuple[object, ...]:
     table = engine._table
     names = {one.slot: one.address for one in table.by_address.values()}
 
@@ -328,13 +343,18 @@ def _of_engine(engine: RoutingEngine) -> tuple[object, ...]:
         selected = names.get(row.selected, row.selected)
         return row.node, known, routes, row.feasibility_distance, selected, row.metric, told, row.queued
 
+    def unsure(neighbour: Neighbour) -> tuple[object, ...]:
+        row = table.rows.get(DESTINATION)
+        is_unsure = row is not None and row.told_in > neighbour.sure_in
+        return (neighbour.sums, is_unsure) if untaken(neighbour.address) else ()
+
     def of_request(node: bytes, one: PendingRequest) -> tuple[object, ...]:
         askers = sorted((names[slot], wanted) for slot, wanted in one.askers.items())
         return node, one.sequence, askers, one.is_ours, named(one.asked), one.tries
 
     rows = [of_row(row) for row in table.rows.values() if row.node == DESTINATION]
     neighbours = sorted(
-        (one.address, one.link_cost, one.suspected, one.distrusted, repr((one.resumed, one.unsure, one.told_surely)))
+        (one.address, one.link_cost, one.suspected, one.distrusted, repr((one.resumed, unsure(one))))
         for one in table.by_address.values()
     )
     requests = sorted(of_request(*one) for one in engine._requests.pending.items())

@@ -9,7 +9,7 @@ from mycelium.routing.selection import Selection
 from tests.prove.explorer import LoopFound, begin, explore
 from tests.prove.searches import KITE, LINE, QUICK, TAIL, TRIANGLE, Search, careless
 
-MOST = 400  # states of one search
+MOST = 450  # states of one search
 
 
 @pytest.mark.parametrize("search", QUICK, ids=lambda search: search.name)

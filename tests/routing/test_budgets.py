@@ -2,6 +2,7 @@
 
 from mycelium.limits import (
     DIGESTS_AT_ONCE,
+    DUMP_BACKLOG_BYTES,
     DUMPS_AT_ONCE,
     NEIGHBOURS,
     REQUESTS_PER_SECOND,
@@ -79,8 +80,8 @@ def test_a_dump_goes_on_when_the_neighbour_has_taken_what_it_was_told() -> None:
     lab.up(2)
     lab.says(2, *(update(name, 5) for name in range(10, 20)))
     lab.flush()
-    lab.engine._advertiser._has_room = lambda neighbour: False
+    lab.engine._advertiser._untaken_bytes = lambda neighbour: DUMP_BACKLOG_BYTES
     lab.up(1)
     assert lab.wait(1.0).get(1, []) == []
-    lab.engine._advertiser._has_room = lambda neighbour: True
+    lab.engine._advertiser._untaken_bytes = lambda neighbour: 0
     assert len(lab.wait(0.1)[1]) >= 10

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mycelium.limits import STATES_REMEMBERED
 from mycelium.routing.destination import Destination
 from mycelium.routing.digest import digest_of, share_of
 from mycelium.routing.holdings import Holdings
@@ -67,3 +68,32 @@ def test_a_new_neighbour_holds_nothing() -> None:
     late = table.add_neighbour(address(9), 10, resync=Backoff(1.0, factor=2.0), now=0.0)
     holdings.begin(late)
     assert holdings.digest(late) == digest_of(0)
+
+
+def test_states_that_a_neighbour_may_be_in_are_those_since_it_acknowledged_all() -> None:
+    table, holdings = table_of(1)
+    [neighbour] = table.by_address.values()
+    rows = [row_of(table, 10 + number) for number in range(STATES_REMEMBERED + 3)]
+    states = [holdings.digest(neighbour)]
+    for batch, row in enumerate(rows, 1):
+        holdings.hold(row, neighbour.bit)
+        holdings.post(neighbour, batch, has_all=batch == 2)
+        states.append(holdings.digest(neighbour))
+    assert neighbour.sure_in == 1, "all up to the batch before"
+    assert holdings.digests(neighbour) == (*states[1:STATES_REMEMBERED], states[-1]), "the oldest, and the newest"
+    holdings.post(neighbour, len(rows) + 1, has_all=True)
+    assert holdings.digests(neighbour) == (states[-1],)
+
+
+def test_what_was_held_when_doubts_came_is_a_state_although_nobody_wanted_a_digest_before() -> None:
+    table, holdings = table_of(2)
+    neighbour, _ = table.by_address.values()
+    row = row_of(table, 10)
+    holdings.hold(row, table.up)
+    holdings.post(neighbour, 1, has_all=True)
+    assert neighbour.sums == []
+    holdings.doubt()
+    held = digest_of(held_by(table, neighbour.bit))
+    holdings.hold(row, 0)
+    holdings.post(neighbour, 2, has_all=False)
+    assert holdings.digests(neighbour)[0] == held

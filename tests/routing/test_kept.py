@@ -22,7 +22,7 @@ def lost() -> tuple[Neighbour, Destination]:
 
 
 def noted(neighbour: Neighbour, row: Destination, *, unsure: bool = False) -> Kept:
-    kept = Kept(0.0, 0, (), {FAR: UNKNOWN} if unsure else {}, {})
+    kept = Kept(0.0, 0, (), row.told_in - unsure, {}, {})
     kept.note(row, neighbour)
     return kept
 

@@ -2,7 +2,13 @@
 
 import pytest
 
-from mycelium.limits import RESUMABLE_ROUTES, ROWS_BEFORE_OFFER, SWEPT_ROWS_AT_ONCE
+from mycelium.limits import (
+    DUMP_BACKLOG_BYTES,
+    RESUMABLE_ROUTES,
+    ROWS_BEFORE_OFFER,
+    STATES_REMEMBERED,
+    SWEPT_ROWS_AT_ONCE,
+)
 from mycelium.routing.digest import digest_of
 from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.parameters import RoutingParameters
@@ -37,6 +43,12 @@ def held_by(lab: RoutingLab, name: int) -> Digest:
     return lab.engine._holdings.digest(lab.engine._table.by_address[address(name)])
 
 
+def unheard(lab: RoutingLab, *names: int) -> None:
+    """Has neighbours acknowledge nothing from now on."""
+    silent = {address(name) for name in names}
+    lab.engine._advertiser._untaken_bytes = lambda neighbour: int(neighbour in silent)
+
+
 def back(lab: RoutingLab, name: int, away_s: float = 1.0) -> dict[int, list[Item]]:
     """Loses a neighbour for a while; returns what is told when it is back."""
     lab.down(name)
@@ -67,7 +79,10 @@ def test_what_a_neighbour_was_told_while_it_was_suspected_is_told_anew() -> None
     lab = settled(*MANY)
     kept = held_by(lab, 2)
     lab.engine.neighbour_suspect(address(2), True, now=lab.now)
-    lab.says(1, update(MANY[-2], 51), retraction(MANY[-1]))
+    lab.says(1, update(MANY[-2], 51))
+    lab.wait(0.1)
+    unheard(lab, 2)
+    lab.says(1, retraction(MANY[-1]))
     lab.wait(0.1)
     lab.engine.neighbour_suspect(address(2), True, now=lab.now)  # still
     back(lab, 2)
@@ -108,12 +123,12 @@ def test_a_node_that_is_known_anew_before_the_dump_comes_to_it_is_not_retracted(
     kept = held_by(lab, 2)
     back(lab, 2)
     lab.says(2, Resume(kept))
-    lab.engine._advertiser._has_room = lambda neighbour: False
+    lab.engine._advertiser._untaken_bytes = lambda neighbour: DUMP_BACKLOG_BYTES
     lab.flush()
     del lab.engine._table.rows[address(MANY[-1])]
     lab.says(1, update(MANY[-1], 70))
     assert updates_to(lab.flush(), 2) == [(MANY[-1], 80)]
-    lab.engine._advertiser._has_room = lambda neighbour: True
+    lab.engine._advertiser._untaken_bytes = lambda neighbour: 0
     assert updates_to(lab.flush(), 2) == []
 
 
@@ -122,12 +137,12 @@ def test_a_node_that_is_known_anew_over_the_neighbour_itself_is_retracted() -> N
     kept = held_by(lab, 2)
     back(lab, 2)
     lab.says(2, Resume(kept))
-    lab.engine._advertiser._has_room = lambda neighbour: False
+    lab.engine._advertiser._untaken_bytes = lambda neighbour: DUMP_BACKLOG_BYTES
     lab.flush()
     del lab.engine._table.rows[address(MANY[-1])]
     lab.says(2, update(MANY[-1], 5))
     lab.flush()
-    lab.engine._advertiser._has_room = lambda neighbour: True
+    lab.engine._advertiser._untaken_bytes = lambda neighbour: 0
     assert updates_to(lab.flush(), 2) == [(MANY[-1], INFINITY)]
 
 
@@ -193,16 +208,92 @@ def test_who_begins_anew_after_it_has_spoken_is_told_everything() -> None:
     assert not any(isinstance(item, Resume) for item in lab.flush()[1])
 
 
-def test_trust_ends_what_suspicion_began() -> None:
+@pytest.mark.parametrize("arrived", [0, 1, 2, 3])
+def test_whatever_of_unacknowledged_batches_has_arrived_is_resumed_and_all_of_them_are_told_anew(arrived: int) -> None:
+    lab = settled(*MANY)
+    held = [held_by(lab, 2)]
+    for node in MANY[-3:]:
+        lab.says(1, update(node, 60))
+        lab.flush()
+        held.append(held_by(lab, 2))
+        unheard(lab, 2)
+    lab.engine.neighbour_suspect(address(2), True, now=lab.now)
+    back(lab, 2)
+    lab.says(2, Resume(held[arrived]))
+    told = lab.flush()[2]
+    assert isinstance(told[0], Resumed)
+    assert updates_to({2: told}, 2) == [(node, 70) for node in MANY[-3:]]
+
+
+def test_a_neighbour_that_is_told_much_in_its_silence_is_resumed_where_it_stopped() -> None:
+    lab = settled(*MANY)
+    kept = held_by(lab, 2)
+    changed = MANY[-2 * STATES_REMEMBERED :]
+    for node in changed:
+        lab.says(1, update(node, 60))
+        lab.flush()
+        unheard(lab, 2)
+    newest = held_by(lab, 2)
+    back(lab, 2)
+    lab.says(2, Resume(kept))
+    told = lab.flush()[2]
+    assert isinstance(told[0], Resumed)
+    assert updates_to({2: told}, 2) == [(node, 70) for node in changed]
+    assert held_by(lab, 2) == newest
+
+
+def test_a_batch_that_was_acknowledged_before_the_loss_is_not_told_anew() -> None:
+    lab = settled(*MANY)
+    held_by(lab, 2)
+    for node in MANY[-2:]:
+        lab.says(1, update(node, 60))
+        lab.flush()
+    kept = held_by(lab, 2)
+    back(lab, 2)
+    lab.says(2, Resume(kept))
+    told = lab.flush()[2]
+    assert isinstance(told[0], Resumed)
+    assert updates_to({2: told}, 2) == []
+
+
+def test_an_older_state_than_was_acknowledged_is_not_resumed() -> None:
     lab = settled(*MANY)
     kept = held_by(lab, 2)
     lab.engine.neighbour_suspect(address(2), True, now=lab.now)
     lab.engine.neighbour_suspect(address(2), False, now=lab.now)
-    lab.says(1, retraction(MANY[0]))
-    lab.flush()
+    for metric in (60, 61):
+        lab.says(1, update(MANY[0], metric))
+        lab.flush()
     back(lab, 2)
     lab.says(2, Resume(kept))
     assert not any(isinstance(item, Resumed) for item in lab.wait(1)[2])
+
+
+def test_all_neighbours_of_a_hub_are_resumed_that_fall_silent_one_after_the_other() -> None:
+    """The first that is suspected has its loss told to all others, which do not hear it any more."""
+    leaves = range(300, 360)
+    lab = settled(*MANY)
+    lab.up(*leaves)
+    for leaf in leaves:
+        lab.says(leaf, update(leaf, 0))
+    lab.wait(1)
+    kept = {leaf: held_by(lab, leaf) for leaf in leaves}
+    for leaf in leaves:
+        lab.engine.neighbour_suspect(address(leaf), True, now=lab.now)
+        lab.flush()
+        unheard(lab, *leaves)
+    for leaf in leaves:
+        lab.down(leaf)
+    lab.wait(1)
+    for leaf in leaves:
+        lab.engine.neighbour_up(address(leaf), 10, now=lab.now)
+    lab.flush()
+    unheard(lab)
+    for leaf in leaves:
+        lab.says(leaf, Resume(kept[leaf]))
+    told = lab.flush()
+    assert all(isinstance(told[leaf][0], Resumed) for leaf in leaves)
+    assert not {node for leaf in leaves for node, _ in updates_to(told, leaf)} & set(MANY)
 
 
 def test_routes_that_are_kept_are_used_once_the_neighbour_says_so() -> None:
