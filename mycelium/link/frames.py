@@ -101,8 +101,7 @@ class Frames:
         self._outbox, self._transmits = outbox, outbox.transmits
         self._path_by_endpoint = paths.by_endpoint
         self._flow_order, self._sent_frames = repair.order, repair.sent
-        self._filling = memoryview(b"")
-        self._folding = Folding()
+        self._filling, self._folding = memoryview(b""), Folding()
         self._filled_class = 0
 
     def arm(self, deadline: float) -> None:
@@ -240,7 +239,8 @@ class Frames:
             started, srtt = keypair.reassembly.started(), self.paths.active.repair_rtt(now=now)
             keypair.gaps.started(started, srtt=srtt, now=now)
         if not keypair.gaps.is_clean:
-            self._request_repair(keypair, frames, now=now)
+            if not keypair.gaps.is_late(now=now):  # else the timer has all read first that arrived meanwhile
+                self._request_repair(keypair, frames, now=now)
             self.arm(keypair.gaps.due_at)
         return frames
 

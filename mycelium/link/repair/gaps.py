@@ -29,6 +29,7 @@ MOST_BETWEEN_S: Final = 0.001  # what is lost meanwhile is asked for together, a
 FIRST_WEIGHT: Final = 1 / 8  # in the smoothed time of answers, of one to the first request
 LATER_WEIGHT: Final = 1 / 32  # of one after several, which may be to any of them
 LOSSY_FOR_S: Final = 60.0  # how long a link counts as lossy after its last gap
+LATE_S: Final = 0.010  # what is overdue for longer is left to the timer, which has all read first if it is late
 AHEAD: Final = 256  # counters beyond the newest opened one that a chunk, which proves nothing, may claim
 HELD_OVERHEAD: Final = 256  # bytes charged for a waiting frame besides its own
 
@@ -174,6 +175,10 @@ class Gaps:
             released.append(frame)
             for next_follower in self._followers.pop(follower, ()):
                 heappush(heap, next_follower)
+
+    def is_late(self, *, now: float) -> bool:
+        """Tells whether the time to ask has long been over: answers may have arrived that are not read yet."""
+        return now - self.due_at > LATE_S
 
     # -- time ----------------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 import random
 from itertools import pairwise
 from math import inf
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from mycelium.link.fold import ROW, Folding, folded_bytes
 from mycelium.link.frames import SEALED_OVERHEAD
 from mycelium.link.path.mtu import URGENT_INTERVAL_S, VERIFY_INTERVAL_S
 from mycelium.link.repair.gaps import ASKS, LEAST_PATIENCE_S, MOST_BETWEEN_S, Range
-from mycelium.link.repair.repair import VANISHED, grouped, has_vanished
+from mycelium.link.repair.repair import VANISHED, Repair, grouped, has_vanished
 from mycelium.link.repair.sent_frames import KEEPING_S, Piece
 from mycelium.routing.excess import REPAIRS
 from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, FRAME, FRAME_HEAD, TAG_BYTES
@@ -172,6 +173,37 @@ def test_a_flow_waits_for_its_gap_but_not_for_ever() -> None:
     waited = net.run(1, until=lambda: data in received(net, "b"))
     assert LEAST_PATIENCE_S <= waited <= LEAST_PATIENCE_S + 0.01
     assert link_of(net, "b", "a").keypairs.sending.gaps.due_at == inf
+
+
+@pytest.mark.parametrize("stalled_s", [0.020, 0.200])
+def test_a_process_that_had_no_turn_reads_answers_before_it_asks_again_or_gives_up(
+    stalled_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = warmed_up()
+    lossy(net, 0.0, "ab")
+    net.run(1)
+    requests, request = [0], Repair.request
+
+    def counted(repair: Repair, *arguments: Any, **named: Any) -> memoryview | None:
+        plain = request(repair, *arguments, **named)
+        requests[0] += plain is not None
+        return plain
+
+    monkeypatch.setattr(Repair, "request", counted)
+    given_up = counter(net, "b", "frames_given_up")
+    lost = cut_once(net, "a", FRAME)
+    packets = [bytes([number]).ljust(64) for number in range(30)]
+    for data in packets[:2]:
+        net.send("a", flow_packet(net, "a", "b", 3, data))
+    assert lost
+    net.run(0.01, until=lambda: requests[0] == 1)
+    net.starve("b", stalled_s)
+    for data in packets[2:]:
+        net.send("a", flow_packet(net, "a", "b", 3, data))
+        net.run(0.000_5)
+    net.run(stalled_s + 0.1)
+    assert received(net, "b") == packets
+    assert (requests[0], counter(net, "b", "frames_given_up")) == (1, given_up)
 
 
 def test_a_clean_link_keeps_nothing_and_stops_keeping_a_minute_after_the_last_loss() -> None:
