@@ -194,6 +194,10 @@ class Deadlines(Generic[Reason]):
                 self._heap = [entry for entry in self._heap if self._set.get(entry[2]) == entry[0]]
                 heapify(self._heap)
 
+    def drop(self, reason: Reason) -> None:
+        """Sets nothing for a reason any more."""
+        self._set.pop(reason, None)
+
     def next(self) -> float:
         """Returns the earliest deadline; infinity for none."""
         heap = self._heap

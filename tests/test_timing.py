@@ -213,3 +213,16 @@ def test_more_is_looked_for_soon_after_a_packet_behind_which_none_was() -> None:
         assert silence.ends(is_drained=True, now=now)
         seen.append(silence.is_over)
     assert seen == [True, True, False, True]
+
+
+def test_a_deadline_that_was_dropped_is_none_and_may_be_set_again() -> None:
+    deadlines: Deadlines[str] = Deadlines()
+    deadlines.set("a", 1.0)
+    deadlines.set("b", 2.0)
+    deadlines.drop("a")
+    deadlines.drop("unknown")
+    assert deadlines.next() == 2.0
+    assert deadlines.take_due(now=1.5) == []
+    deadlines.set("a", 3.0)
+    assert deadlines.take_due(now=5.0) == ["b", "a"]
+    assert deadlines.next() == inf

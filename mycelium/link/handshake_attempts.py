@@ -43,7 +43,6 @@ class InitiatorAttempt:
         "endpoint",
         "give_up",
         "is_narrow",
-        "next_send",
         "noise",
         "reported",
         "reported_at",
@@ -57,7 +56,6 @@ class InitiatorAttempt:
         self.noise = noise
         self.endpoint = endpoint
         self.backoff = backoff
-        self.next_send = now
         self.give_up = now + patience_s
         self.whole_sends = WHOLE_ONLY if may_be_narrow(endpoint) else inf  # before parts are sent too
         self.is_narrow = False  # this host's interface is too narrow for the whole message

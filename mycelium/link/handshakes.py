@@ -18,20 +18,13 @@ from mycelium.crypto.link_handshake import LinkInitiator, LinkResponder
 from mycelium.endpoint import Endpoint, is_same_remote
 from mycelium.errors import HandshakeError, OwnKey, WrongKey
 from mycelium.limits import HALF_OPEN_HANDSHAKES, HANDSHAKES_REMEMBERED
-from mycelium.link.causes import (
-    BUSY,
-    SAME_KEY,
-    THIS_NODE,
-    UNAUTHENTIC,
-    other_version,
-    wrong_key,
-)
+from mycelium.link.causes import BUSY, SAME_KEY, THIS_NODE, UNAUTHENTIC, other_version, wrong_key
 from mycelium.link.counters import HandshakeCounters
 from mycelium.link.crowds import Crowds
 from mycelium.link.handshake_attempts import TIMELY_COPIES, Early, InitiatorAttempt, Question, ResponderAttempt
 from mycelium.link.handshake_parts import HandshakeParts, cut, may_be_narrow
 from mycelium.outbox import Outbox
-from mycelium.timing import Backoff
+from mycelium.timing import Backoff, Deadlines
 from mycelium.wire.datagram import (
     COOKIE,
     HANDSHAKE_1,
@@ -107,7 +100,8 @@ class Handshakes:
         self._new_index = new_index
         self._gate = HandshakeGate(psk=config.psk, own_key=config.identity.exchange_public_key, entropy=config.entropy)
         self._initiations: dict[int, InitiatorAttempt] = {}
-        self._responses: dict[int, ResponderAttempt] = {}
+        self._due: Deadlines[int] = Deadlines()  # of initiations
+        self._responses: dict[int, ResponderAttempt] = {}  # the oldest first, which is forgotten first
         self._response_of: dict[Question, int] = {}  # our index
         self._over: deque[int] = deque(maxlen=HANDSHAKES_REMEMBERED)  # our indices, newest last
         self._failed: list[Failed] = []
@@ -145,7 +139,7 @@ class Handshakes:
         if pace is not CALM:  # how often datagrams are sent matters, as to addresses that others name
             one.whole_sends = inf
         self._outbox.indices_changed()
-        self._send_message_1(one, now=now)
+        self._send_message_1(index, one, now=now)
         return index
 
     def abandon(self, index: int) -> None:
@@ -238,21 +232,22 @@ class Handshakes:
 
     def handle_timeout(self, *, now: float) -> None:
         """Sends first messages again and gives up handshakes, whatever is due."""
-        for index, one in list(self._initiations.items()):
+        for index in self._due.take_due(now=now):
+            one = self._initiations[index]
             if now >= one.give_up:
                 self._end(index)
                 self.counters.handshakes_given_up += 1
                 self._failed.append(Failed(index, one.cause(now=now)))
-            elif now >= one.next_send:
-                self._send_message_1(one, now=now)
+            else:
+                self._send_message_1(index, one, now=now)
         for index, response in list(self._responses.items()):
-            if now >= response.forget:
-                self._forget_response(index)
+            if now < response.forget:
+                break
+            self._forget_response(index)
 
     def next_deadline(self) -> float:
         """When `handle_timeout` is wanted next; infinity for never."""
-        sends = min((min(one.next_send, one.give_up) for one in self._initiations.values()), default=inf)
-        return min(sends, min((one.forget for one in self._responses.values()), default=inf))
+        return min(self._due.next(), next((one.forget for one in self._responses.values()), inf))
 
     def _send(self, endpoint: Endpoint, datagram: bytes) -> None:
         self._outbox.transmits.append((endpoint, [memoryview(datagram)], len(datagram), False, 0))
@@ -261,14 +256,14 @@ class Handshakes:
         for part in cut(message):
             self._send(endpoint, part)
 
-    def _send_message_1(self, one: InitiatorAttempt, *, now: float) -> None:
+    def _send_message_1(self, index: int, one: InitiatorAttempt, *, now: float) -> None:
         self._send_copy(one, one.noise.message_1 if one.copies < TIMELY_COPIES else one.noise.asking_message_1)
         one.copies += 1
         if one.with_cookie is not None:
             self._send_copy(one, one.with_cookie)
         one.whole_sends -= 1
         one.cookies, one.with_cookie = 0, None
-        one.next_send = now + one.backoff.next()
+        self._due.set(index, min(now + one.backoff.next(), one.give_up))
 
     def _send_copy(self, one: InitiatorAttempt, message_1: bytes) -> None:
         if not one.is_narrow:
@@ -346,6 +341,7 @@ class Handshakes:
 
     def _end(self, index: int) -> None:
         del self._initiations[index]
+        self._due.drop(index)
         self._over.append(index)
         self._outbox.indices_changed()
 

@@ -10,7 +10,7 @@ that it has no path over are tried at once.
 
 import random
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from math import inf
 from typing import Final
 
@@ -54,12 +54,20 @@ class ConfiguredPeer:
         "last_connected",
         "neighbour",
         "next_attempt",
+        "on_change",
         "pin",
         "url",
     )
 
     def __init__(
-        self, url: str, pin: bytes | None, fingerprint: bytes | None, *, rng: random.Random, now: float
+        self,
+        url: str,
+        pin: bytes | None,
+        fingerprint: bytes | None,
+        *,
+        on_change: Callable[[], None],
+        rng: random.Random,
+        now: float,
     ) -> None:
         self.url = url
         self.pin = pin  # X25519 key
@@ -72,6 +80,7 @@ class ConfiguredPeer:
         self.connected_at: float | None = None  # when its newest link came up
         self.last_connected: float | None = None  # when its last link went down
         self.next_attempt = now
+        self.on_change = on_change  # called when it may be due at another time
         self.failures = Failures()
         self._own_until: dict[Endpoint, float] = {}  # endpoints that are this node's own
         self._backoff = Backoff(FIRST_WAIT_S, factor=WAIT_FACTOR, jitter=WAIT_JITTER, rng=rng)
@@ -83,6 +92,7 @@ class ConfiguredPeer:
         """
         found = _first_of_each_scheme(endpoints)
         self.endpoints = found or self.endpoints
+        self.on_change()
         if found:
             self.failures.keep(found)
         self._own_until = {endpoint: self._own_until[endpoint] for endpoint in found if endpoint in self._own_until}
@@ -120,6 +130,7 @@ class ConfiguredPeer:
             self._own_until[endpoint] = now + OWN_ENDPOINT_S
             if self._own_until.keys() >= set(self.endpoints):
                 self.next_attempt = now + OWN_ENDPOINT_S
+                self.on_change()
         return self.failures.add(endpoint, cause)
 
     def is_at(self, remotes: Collection[Endpoint], exchange_key: bytes) -> bool:
@@ -131,12 +142,14 @@ class ConfiguredPeer:
         missing_since = self.known_since if self.last_connected is None else self.last_connected
         self._backoff.ceiling = FRESH_CEILING_S if now - missing_since < FRESH_S else WAIT_CEILING_S
         self.next_attempt = now + ATTEMPT_S + self._backoff.next()
+        self.on_change()
 
     def retry(self, *, now: float) -> None:
         """Has the peer dialled at once, if it has no link."""
         self._own_until.clear()
         self.next_attempt = now
         self._backoff.reset()
+        self.on_change()
 
     def connected(self, neighbour: bytes, remotes: Collection[Endpoint]) -> None:
         """Takes note of a link with the neighbour that the entry names, which may come up, and of the paths that it has."""
@@ -144,6 +157,7 @@ class ConfiguredPeer:
         self.is_linked = True
         reached = [_preference(endpoint) for endpoint in self.endpoints if endpoint in remotes]
         self._linked_over = min([self._linked_over, *reached])
+        self.on_change()
 
     def disconnected(self, endpoint: Endpoint, cause: str, *, now: float) -> None:
         """Takes note that the link, last at this remote endpoint, is down: the peer is dialled at once."""
@@ -157,6 +171,7 @@ class ConfiguredPeer:
         """Takes note that there is no link: the peer is dialled when its next attempt is due."""
         self.is_linked = False
         self._linked_over = UNLINKED
+        self.on_change()
 
 
 def _preference(endpoint: Endpoint) -> float:
@@ -179,6 +194,11 @@ class PeerList:
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
         self.by_url: dict[str, ConfiguredPeer] = {}
+        # The earliest of all, which is asked for with each control frame; None while it is to be searched for.
+        self._due_at: float | None = inf
+
+    def _search_again(self) -> None:
+        self._due_at = None
 
     def add(self, url: str, pin: bytes | None, fingerprint: bytes | None = None, *, now: float) -> None:
         """Adds a peer, to be dialled at once; raises LocalError where it is known or the list is full."""
@@ -186,13 +206,15 @@ class PeerList:
             raise LocalError(f"peer {url} is in the peer list already")
         if len(self.by_url) >= CONFIGURED_PEERS:
             raise LocalError(f"the peer list is full: it has {CONFIGURED_PEERS} peers")
-        self.by_url[url] = ConfiguredPeer(url, pin, fingerprint, rng=self._rng, now=now)
+        self.by_url[url] = ConfiguredPeer(url, pin, fingerprint, on_change=self._search_again, rng=self._rng, now=now)
+        self._search_again()
 
     def remove(self, url: str) -> ConfiguredPeer:
         """Forgets a peer; raises LocalError where there is none of this URL."""
         peer = self.by_url.pop(url, None)
         if peer is None:
             raise LocalError(f"peer {url} is not in the peer list")
+        self._search_again()
         return peer
 
     def fingerprint_of(self, exchange_key: bytes) -> bytes | None:
@@ -202,6 +224,8 @@ class PeerList:
 
     def take_due(self, *, now: float) -> list[ConfiguredPeer]:
         """Returns the peers that are to be looked up and dialled, and sets when each is tried again."""
+        if now < self.next_deadline():
+            return []
         due = [peer for peer in self.by_url.values() if not peer.is_settled and now >= peer.next_attempt]
         for peer in due:
             peer.wait(now=now)
@@ -209,7 +233,10 @@ class PeerList:
 
     def next_deadline(self) -> float:
         """When `take_due` will have something; infinity for never."""
-        return min((peer.next_attempt for peer in self.by_url.values() if not peer.is_settled), default=inf)
+        if self._due_at is None:
+            waiting = (peer.next_attempt for peer in self.by_url.values() if not peer.is_settled)
+            self._due_at = min(waiting, default=inf)
+        return self._due_at
 
     def missing_at(self, remotes: Collection[Endpoint], exchange_key: bytes) -> list[ConfiguredPeer]:
         """Returns the peers without a link, or with a better one to come, that the holder of a key is the answer to.

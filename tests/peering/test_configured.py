@@ -11,7 +11,7 @@ from mycelium.errors import LocalError
 from mycelium.limits import CONFIGURED_PEERS, ENDPOINTS_PER_PEER
 from mycelium.link.causes import THIS_NODE
 from mycelium.link.link import LinkState
-from mycelium.peering.configured import FALLBACK_AFTER_S, FRESH_S, OWN_ENDPOINT_S, PeerList
+from mycelium.peering.configured import FALLBACK_AFTER_S, FRESH_S, OWN_ENDPOINT_S, ConfiguredPeer, PeerList
 from mycelium.peering.dialler import Candidate, Source
 from mycelium.wire.datagram import HANDSHAKE_1
 from sim.net.network import PORT, url_of
@@ -45,6 +45,43 @@ def test_a_peer_lost_long_ago_is_dialled_less_often() -> None:
     assert max(gaps[False]) < 8.5  # 7 s of which are the attempt itself
     assert 20.0 < max(gaps[True]) < 26.0
     assert len(set(gaps[True])) == len(gaps[True])  # jitter
+
+
+def test_the_earliest_attempt_is_known_whatever_happens_to_peers() -> None:
+    dice, peers = random.Random(1), peer_list(*"abcdef")
+    for now in map(float, range(1, 2_000)):
+        url = dice.choice("abcdef")
+        peer = peers.by_url[url]
+        match dice.randrange(9):
+            case 0:
+                peer.connected(NEIGHBOUR, (HERE,))
+            case 1:
+                peer.disconnected(HERE, "silent", now=now)
+            case 2:
+                peer.unlink()
+            case 3:
+                peer.resolved([dice.choice((HERE, THERE, Endpoint("tcp", "192.0.2.1", PORT)))], now=now)
+            case 4:
+                peer.failed(HERE, dice.choice((THIS_NODE, "silent")), now=now)
+            case 5:
+                peers.take_due(now=now)
+            case 6:
+                peers.retry_all(now=now)
+            case 7:
+                peers.remove(url)
+                peers.add(url, None, now=now)
+            case 8:
+                peers.left(NEIGHBOUR, (THERE,))
+        waiting = [one.next_attempt for one in peers.by_url.values() if not one.is_settled]
+        assert peers.next_deadline() == min(waiting, default=inf)
+
+
+def test_the_earliest_attempt_is_searched_for_only_when_a_peer_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    peers = peer_list("a", "b")
+    due = peers.next_deadline()
+    monkeypatch.setattr(ConfiguredPeer, "is_settled", property(lambda peer: pytest.fail("it is looked at")))
+    assert peers.next_deadline() == due
+    assert peers.take_due(now=due - 1.0) == []
 
 
 def test_a_peer_whose_link_was_up_for_long_counts_as_newly_lost() -> None:
