@@ -97,10 +97,12 @@ def inspect(context: click.Context, key: str | None, as_json: bool) -> None:
 def own_identity(context: click.Context) -> "Identity":
     """Returns the identity of this host; raises IdentityError where it has no key yet."""
     from mycelium.admin import keyfile
+    from mycelium.admin.service_unit import STATE_FOLDER
 
     path = _key_file(context)
     if not os.path.lexists(path):
-        raise IdentityError(f"no key yet: mycelium generate-keys makes one ({path} does not exist)")
+        of_service = "; that of the service is shown to root" if STATE_FOLDER.is_dir() and os.geteuid() else ""
+        raise IdentityError(f"no key yet: mycelium generate-keys makes one ({path} does not exist){of_service}")
     return keyfile.load_identity(path)
 
 

@@ -43,7 +43,7 @@ LONGEST_S: Final = 366 * 86_400.0  # that an invitation may be valid
 REMEMBERED_S: Final = 86_400.0  # after its end an invitation is answered with a refusal, which says why
 _REFUSALS: Final = {
     JoinStatus.USED: "its invitation was used as often as it may be",
-    JoinStatus.EXPIRED: "its invitation has expired",
+    JoinStatus.EXPIRED: "its invitation has expired, by the clock of this host",
     JoinStatus.FAILED: "that its invitation is used can't be written to the disk",
     JoinStatus.MAY_NOT: "this member may not invite any more",
 }
@@ -62,13 +62,17 @@ class Invitation(Struct, kw_only=True):
         """Returns what the node with a key is answered at a time."""
         if key in self.joined:
             return JoinStatus.GRANTED
-        if at >= self.expires:
+        if not self._is_in_time(at):
             return JoinStatus.EXPIRED
         return JoinStatus.GRANTED if len(self.joined) < self.uses else JoinStatus.USED
 
     def is_over(self, *, at: float) -> bool:
         """Tells whether nobody can join by it any more."""
-        return at >= self.expires or len(self.joined) >= self.uses
+        return not self._is_in_time(at) or len(self.joined) >= self.uses
+
+    def _is_in_time(self, at: float) -> bool:
+        """Tells whether it is valid; one that would be for longer than any may be was made by a clock that was wrong."""
+        return at < self.expires <= at + LONGEST_S + REMEMBERED_S
 
 
 class NetworkSecrets(Struct, frozen=True):
@@ -182,9 +186,12 @@ class Inviter:
         self._node.journal.note(kind, node=node, after=asked.endpoint, cause=cause, now=now)
 
     def _make_room(self) -> None:
-        """Forgets what ended a day ago, and if there are still too many the oldest that is over; raises LocalError."""
+        """Forgets what ended a day ago, and if there are still too many the oldest that is over; raises LocalError.
+
+        What seems to have ended years ago may be valid again once the clock is set.
+        """
         now = self._clock()
-        for one in [one for one in self._by_secret.values() if now >= one.expires + REMEMBERED_S]:
+        for one in [one for one in self._by_secret.values() if REMEMBERED_S <= now - one.expires <= LONGEST_S]:
             self._forget(one)
         if len(self._by_secret) < INVITATIONS:
             return

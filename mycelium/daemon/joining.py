@@ -25,7 +25,7 @@ PATIENCE_S: Final = 8.0
 
 _REFUSALS: Final = {
     JoinStatus.USED: "it was used already, as often as it may be",
-    JoinStatus.EXPIRED: "it has expired",
+    JoinStatus.EXPIRED: "it has expired, by the clock of the member that made it",
     JoinStatus.FAILED: "the member that made it can't note that it is used, as its log says: try again once that is mended",
     JoinStatus.MAY_NOT: "the member that made it may not invite any more",
 }

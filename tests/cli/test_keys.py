@@ -1,11 +1,13 @@
 import ipaddress
 import json
+import os
 import re
 import stat
 from pathlib import Path
 
 import pytest
 
+from mycelium.admin import service_unit
 from mycelium.admin.keyfile import load_identity
 from mycelium.admin.private_file import read_network_key
 from mycelium.cli.main import main
@@ -142,3 +144,15 @@ def test_a_network_key_is_made_once(capsys: Capture, home: Path) -> None:
     assert read_network_key(path) == key
     assert main(["generate-network-key", "--json", str(home / "other")]) == 0
     assert json.loads(capsys.readouterr().out) == {"networkKeyFile": str(home / "other")}
+
+
+def test_a_user_without_a_key_hears_who_sees_that_of_the_service(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(service_unit, "STATE_FOLDER", home)
+    monkeypatch.setattr(os, "geteuid", lambda: 1_000)
+    assert main(["inspect"]) == 1
+    assert capsys.readouterr().err.endswith(" does not exist); that of the service is shown to root\n")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert main(["inspect"]) == 1
+    assert capsys.readouterr().err.endswith(" does not exist)\n")

@@ -128,6 +128,25 @@ def test_it_expires_and_says_so_for_a_day(member: Member) -> None:
     assert member.ask(uri, b"c") is None
 
 
+def test_one_that_was_made_by_a_clock_years_ahead_lets_nobody_in_once_that_is_set(member: Member) -> None:
+    member.clock += 10 * LONGEST_S
+    uri = member.invite()
+    member.clock -= 10 * LONGEST_S
+    assert member.ask(uri) == JoinAnswer(JoinStatus.EXPIRED)
+    longest = member.invite(valid_s=LONGEST_S)
+    member.clock -= 60  # as time servers set it
+    assert member.ask(longest) == granted()
+
+
+def test_a_clock_that_is_years_ahead_for_a_while_has_none_forgotten(member: Member) -> None:
+    uri = member.invite(valid_s=60.0)
+    member.clock += 10 * LONGEST_S
+    member.invite()
+    assert member.ask(uri) == JoinAnswer(JoinStatus.EXPIRED)
+    member.clock -= 10 * LONGEST_S
+    assert member.ask(uri) == granted()
+
+
 def test_it_outlives_a_restart_with_its_uses(member: Member) -> None:
     used, unused = member.invite(), member.invite()
     member.ask(used)
