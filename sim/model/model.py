@@ -24,8 +24,8 @@ from .mapped import Costs, Mapped
 
 REPLICAS: Final = 3  # landmarks that keep the home record of a node
 SAMPLES: Final = 32  # sources, and as many destinations
-# that a node sends of each route, to each neighbour but one, in a cold start: runs of 1,000 to 10,000 nodes sent 206 to 253
-BYTES_PER_ROUTE: Final = 228.0
+# that a node sends of each route, to each neighbour but one, in a cold start: runs of 1,000 to 10,000 nodes sent 199 to 232
+BYTES_PER_ROUTE: Final = 216.0
 ALL_ASKED: Final = 100_000  # nodes of a network in which each one is asked whether it stands up
 FIRST_ASKED: Final = 4_000  # nodes with most links, of a larger one, of which each is asked
 WALKED: Final = 4_000  # nodes whose ways home are walked

@@ -2,9 +2,12 @@
 
 from statistics import mean
 
+import numpy as np
 import pytest
 
+from mycelium.routing.landmarks import near_metric, wanted
 from sim.model import model
+from sim.model.mapped import Mapped
 from sim.model.model import Model
 from sim.play.run import RunSpec, run
 
@@ -21,6 +24,21 @@ def test_routes_and_stretch_are_about_those_of_a_run() -> None:
     assert abs(found.mean_first - mean(stretch)) < 0.06
     assert 1 <= found.mean_met <= found.mean_later <= found.mean_first
     assert found.met.max <= found.later.max <= found.first.max < 3.5
+
+
+def test_every_node_is_a_landmark_or_has_as_many_near_as_a_node_wants() -> None:
+    for topology, scope in (("hub:links=100", 24), ("geometric", 12)):
+        found = Model(topology, 400, scope, 1)
+        chart, landmarks = Mapped(topology, 400, 1), found.landmarks
+        metrics = chart.distances(list(range(chart.size)))
+        medians = np.median(metrics[:, landmarks], axis=1)
+        lacking = 0
+        for node, median in enumerate(medians):
+            links, reach = int(chart.degrees[node]), float(np.sort(metrics[node])[scope - 1])
+            near = sum(metrics[node, landmarks] <= near_metric(links, reach, float(median)))
+            lacking += node not in landmarks and near < wanted(links)
+        assert lacking <= 8  # the model takes the median metric to some nodes for that to all landmarks
+        assert len(landmarks) < 60
 
 
 def test_a_node_is_pinned_on_the_ways_to_all_its_homes(monkeypatch: pytest.MonkeyPatch) -> None:
