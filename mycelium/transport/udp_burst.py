@@ -60,6 +60,8 @@ class BurstReceiver:
         "_address",
         "_controls",
         "_heads",
+        "_is_long",
+        "_is_open",
         "_keys",
         "_lengths",
         "_names",
@@ -85,6 +87,8 @@ class BurstReceiver:
         self._lengths = memoryview(self._heads).cast("I")
         self._address = _address_of(self._heads)
         self._size = 0  # that the pieces are laid out for
+        self._is_open = False  # whether a shorter datagram is to follow, the end of what was sent together
+        self._is_long = False  # whether datagrams of that size were at least half of what may be gathered
         names, controls, pieces = map(_address_of, (self._names, self._controls, self._pieces))
         self._template = b"".join(
             _HEAD.pack(
@@ -106,11 +110,16 @@ class BurstReceiver:
         Returns that and the others, those of one sender and size together (the last of them may be shorter), and whether
         nothing waits any more. Raises OSError.
         """
+        if self._is_open and size < self._size:  # that end, alone: what follows does not fit its size
+            self._is_open = False
+            return [(begun, size, source)], False
         have = len(begun) // size
         most = min(most_bytes // size, MOST) + 1 - have
         self._view[: len(begun)] = begun
         lengths = self._receive(size, have, most)
         count = len(lengths)
+        self._is_open = (lengths or [size])[-1] >= size
+        self._is_long = 2 * (have + count) * size >= most_bytes
         are_alike = self._are_alike(have, count)
         keys = [self._key(have)] * count if are_alike and count else [self._key(have + at) for at in range(count)]
         lengths[:0] = [size] * have
@@ -124,9 +133,12 @@ class BurstReceiver:
         return gathered, count < most
 
     def may_begin(self, received: Received) -> bool:
-        """Tells whether datagrams that were gathered behind others may go together with what comes next."""
+        """Tells whether datagrams that were gathered behind others may go together with what comes next.
+
+        Short ones may not: where the kernel joins what is long, that would be copied behind them.
+        """
         data, size, _ = received
-        return size == self._size and len(data) % size == 0
+        return self._is_long and size == self._size and len(data) % size == 0
 
     def _starts(self, lengths: list[int], keys: list[_Key], *, is_uniform: bool) -> list[int]:
         """Returns the numbers of those datagrams that do not go together with the one before."""

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from mycelium import timing
 from mycelium.endpoint import Endpoint
-from mycelium.transport.udp import UdpTransport
+from mycelium.transport.udp import GATHER_BYTES, UdpTransport
 from mycelium.transport.udp_burst import KEYS_REMEMBERED, MOST
 from mycelium.transport.udp_socket import SOL_UDP, UDP_SEGMENT
 
 FIRST = 1_000  # bytes of a datagram behind which others are gathered
 LAST = b"\x10short"
+LONG = GATHER_BYTES // FIRST // 2  # such datagrams in one send, so that what was read behind it begins the next read
 Sent = tuple[int, bytes]  # by which of the senders, and what
 
 
@@ -126,19 +127,45 @@ def test_what_was_read_ahead_goes_together_with_its_rest_alone(
         return what if isinstance(what, bytes) else numbered(what, FIRST)
 
     monkeypatch.setattr(timing, "SILENCE_S", inf)
-    send(
-        senders, transport, [(0, numbered(0, FIRST)), (0, LAST), *((number, datagram(what)) for number, what in early)]
-    )
-    assert batches(transport, most=1)[0][0] == numbered(0, FIRST) + LAST
+    first = [numbered(0, FIRST)] * LONG + [LAST]
+    send(senders, transport, [*((0, data) for data in first), *((number, datagram(what)) for number, what in early)])
+    assert batches(transport, most=1)[0][0] == b"".join(first)
     send(senders, transport, [(number, datagram(what)) for number, what in late])
     assert [data for data, _, _ in batches(transport)] == [b"".join(map(datagram, one)) for one in expected]
+
+
+def test_an_end_that_comes_late_is_read_alone_and_others_of_its_length_together(
+    transport: UdpTransport, senders: list[socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timing, "SILENCE_S", inf)
+    begun, end, short = numbered(0, FIRST) * 2, numbered(1, 200), numbered(2, 200)
+    send(senders, transport, [(0, numbered(0, FIRST))] * 2)
+    assert [data for data, _, _ in batches(transport)] == [begun]
+    send(senders, transport, [(0, end), *[(0, numbered(0, FIRST))] * 2, (0, LAST)])
+    assert [data for data, _, _ in batches(transport)] == [end, begun + LAST]
+    send(senders, transport, [(0, numbered(0, FIRST))] * 2)
+    assert [data for data, _, _ in batches(transport)] == [begun]
+    send(senders, transport, [(0, end), *[(0, short)] * 3])
+    assert [data for data, _, _ in batches(transport)] == [end, short * 3]
+
+
+def test_nothing_is_read_behind_short_ones_that_were_read_ahead(
+    transport: UdpTransport, senders: list[socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timing, "SILENCE_S", inf)
+    few = [numbered(0, FIRST)] * (LONG - 4) + [LAST]
+    send(senders, transport, [(0, data) for data in [*few, numbered(1, FIRST)]])
+    assert batches(transport, most=1)[0][0] == b"".join(few)
+    send(senders, transport, [(0, numbered(2, FIRST))])
+    assert [data for data, _, _ in batches(transport)] == [numbered(1, FIRST), numbered(2, FIRST)]
 
 
 def test_what_begins_is_returned_though_the_next_call_fails(
     transport: UdpTransport, senders: list[socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timing, "SILENCE_S", inf)
-    send(senders, transport, [(0, numbered(1, FIRST)), (0, LAST), (0, numbered(2, FIRST)), (0, numbered(3, FIRST))])
+    sent = [numbered(1, FIRST)] * LONG + [LAST, numbered(2, FIRST), numbered(3, FIRST)]
+    send(senders, transport, [(0, data) for data in sent])
     assert transport.receive() is not None
     monkeypatch.setattr("mycelium.transport.udp_burst._recvmmsg", lambda *arguments: -1)
     monkeypatch.setattr("ctypes.get_errno", lambda: errno.ENOMEM)

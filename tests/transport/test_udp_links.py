@@ -113,14 +113,14 @@ def test_what_was_moved_comes_before_what_was_read_ahead(opened: Opened) -> None
 
 def test_what_was_moved_goes_together_with_nothing_that_is_read(opened: Opened) -> None:
     opened.expect(7)
-    opened.send(frame(0, 7), frame(1, 7))
-    assert [len(data) for data in read(opened.links)] == [len(frame(0, 7))] * 2
-    opened.send(frame(1))
+    opened.send(*(frame(number, 7, size=1_000) for number in range(60)))
+    assert len(read(opened.links)) == 60
+    opened.send(frame(1, size=1_000))
     opened.expect(INDEX, 7)
-    opened.send(frame(2))
+    opened.send(frame(2, size=1_000))
     received = opened.links.receive()
     assert received is not None
-    assert bytes(received[0]) == frame(1)
+    assert bytes(received[0]) == frame(1, size=1_000)
 
 
 def test_a_socket_that_is_drained_is_not_while_something_was_moved(opened: Opened) -> None:
