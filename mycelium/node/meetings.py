@@ -60,7 +60,7 @@ class Talk:
         self.noted = b""  # the home of this node that the other end knows
         self.best: tuple[int, bytes] | None = None  # metric and node, of the entries heard so far
         self.chosen: tuple[float, bytes] | None = None  # from when a waypoint may be used, and which
-        self.unheard_since = inf  # when this end had sent something that nothing was heard after
+        self.unheard_since = -inf  # when it was seen that this end had sent something, and nothing was heard afterwards
         self.asked_at = -inf  # when the other end has told that it hears nothing
         self.avoided: dict[bytes, float] = {}  # waypoints that were left, and until when they are not chosen again
 
@@ -79,9 +79,8 @@ class Talk:
         """Returns for how long nothing was heard since this end has sent something; 0 if it has sent nothing."""
         heard_at = session.heard_at
         if session.last_used <= heard_at:
-            self.unheard_since = inf
             return 0.0
-        if self.unheard_since == inf or heard_at > self.unheard_since:
+        if heard_at > self.unheard_since:
             self.unheard_since = now
         return now - self.unheard_since
 

@@ -21,7 +21,6 @@ class Query:
 
     __slots__ = (
         "_again",
-        "_are_homes_asked",
         "_found_by_home",
         "_is_thorough",
         "_left",
@@ -54,7 +53,6 @@ class Query:
         self._one_by_one = len(replicas)  # how many of the next ones are asked one after the other
         self._again = 0  # rounds in which those that were silent are asked again
         self._found_by_home = False  # the best record
-        self._are_homes_asked = not is_thorough
         self.unanswered: set[bytes] = set()
         self.best: dict[bytes, HomeRecord] = {}  # by node
         self.next_at = inf
@@ -79,14 +77,13 @@ class Query:
             self._left = sorted(self.unanswered, key=self._order)
             self._again += 1
         size = 1 if self._one_by_one else ASKED_AT_ONCE
-        if self.best and not self._one_by_one and not self._are_homes_asked:
+        if self._is_thorough and self.best and not self._one_by_one:
             size = self._homes_first() or size
         batch, self._left = self._left[:size], self._left[size:]
         return batch
 
     def _homes_first(self) -> int:
         """Has the homes come next that the best records name; returns how many of them have not been asked."""
-        self._are_homes_asked = True
         named = {home for record in self.best.values() for home in record.homes}
         homes = [one for one in self._left if one in named]
         self._left = [*homes, *(one for one in self._left if one not in named)]

@@ -6,7 +6,7 @@ import pytest
 
 from mycelium.channel.byte_budget import ByteBudget
 from mycelium.limits import WAYPOINTS_AVOIDED
-from mycelium.node.meetings import IDLE_S, PINNED_S, Talk
+from mycelium.node.meetings import ASKED_AGAIN_S, IDLE_S, PINNED_S, SILENT_S, Talk
 from mycelium.node.node import Node
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.session.queue import PacketQueue
@@ -151,6 +151,52 @@ def test_of_the_waypoints_that_are_avoided_the_one_left_longest_ago_is_forgotten
     left.avoid(bytes([0]), now=1_000.0)
     left.avoid(b"another", now=1_001.0)
     assert list(left.avoided) == [*(bytes([one]) for one in range(2, WAYPOINTS_AVOIDED)), bytes([0]), b"another"]
+
+
+class Sent(Session):
+    """A session that has been used, and heard, at certain times."""
+
+    heard_at = 0.0
+
+
+def test_silence_counts_from_the_first_look_after_something_was_sent_that_nothing_was_heard_after() -> None:
+    session = Sent(bytes(16), PacketQueue(ByteBudget(0)), now=0.0)
+    talk = Talk(session, now=0.0)
+    found = []
+    for now, session.last_used, Sent.heard_at in (
+        (1.0, 0.5, 0.5),
+        (2.0, 1.5, 0.5),
+        (3.0, 1.5, 0.5),
+        (4.0, 3.5, 0.5),
+        (5.0, 4.5, 4.5),
+        (6.0, 5.5, 4.5),
+        (7.0, 6.5, 4.5),
+    ):
+        found.append(talk.silent_s(session, now=now))
+    assert found == [0.0, 0.0, 1.0, 2.0, 0.0, 0.0, 1.0]
+
+
+def test_who_is_asked_again_soon_is_not_heard_and_the_next_time_only_after_another_question() -> None:
+    talk = Talk(Session(bytes(16), PacketQueue(ByteBudget(0)), now=0.0), now=0.0)
+    times = (50.0, 60.0, 60.0 + ASKED_AGAIN_S, 64.0, 65.0)
+    assert [talk.is_asked_again(now=now) for now in times] == [False, False, True, False, True]
+
+
+def test_a_partner_that_is_silent_and_that_no_way_is_known_to_is_looked_up() -> None:
+    net = ring()
+    one, other = strangers(net)
+    deliver(net, one, other)
+    path = node_of(net, one)._data_path
+    renewed: list[bytes] = []
+    path.directory.renew = lambda node, *, now: renewed.append(node)  # type: ignore[method-assign]
+    path.directory.home_of = lambda node: None  # type: ignore[method-assign]
+    session = node_of(net, one).sessions.by_peer[net.hosts[other].address]
+    session.home = session.way_back = b""
+    assert path.ways.homes(session.peer) == []
+    path.meetings._talk(session, now=net.now).unheard_since = net.now
+    session.last_used = net.now
+    path.meetings.look(now=net.now + SILENT_S)
+    assert renewed == [session.peer]
 
 
 def test_an_echo_that_a_waypoint_has_no_route_for_has_it_left_too() -> None:
