@@ -29,6 +29,14 @@ class Endpoint(NamedTuple):
         return f"{self.scheme}://{host}:{self.port}{self.site}"
 
 
+Remote = tuple[str, str, int, int]  # scheme, host, port and scope
+
+
+def remote_of(endpoint: Endpoint) -> Remote:
+    """Returns what tells the other end of an endpoint from others."""
+    return endpoint[:4]
+
+
 def is_same_remote(one: Endpoint, other: Endpoint) -> bool:
     """Compares scheme, host, port and scope: which of our own addresses was used does not matter.
 

@@ -315,7 +315,7 @@ class Daemon:
             loop,
             self._opened.icmp,
             ports,
-            lambda endpoint, cause: driver.act(lambda now: node.unreachable(endpoint, cause, now=now)),
+            lambda told: driver.act(lambda now: node.unreachable(told, now=now)),
         )
         stack.callback(icmp.close)
         stack.callback(CopyWatch(loop, lambda: driver.act(lambda now: drop_keys(node, now=now))).close)

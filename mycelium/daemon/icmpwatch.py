@@ -24,7 +24,7 @@ FILTER_V4: Final = struct.pack("=I", 0xFFFF_FFFF ^ 1 << ICMP_UNREACHABLE)  # set
 FILTER_V6: Final = struct.pack("=8I", 0xFFFF_FFFF ^ 1 << ICMPV6_UNREACHABLE, *[0xFFFF_FFFF] * 7)
 READ_BYTES: Final = 256  # enough for the headers of the quoted packet
 READS_PER_WAKE: Final = 32
-PAUSE_S: Final = 0.01  # between wakes: errors come as fast as anybody likes to forge them
+PAUSE_S: Final = 0.03  # between wakes, each a look at all links: errors come as fast as anybody likes to forge them
 
 
 def open_icmp() -> list[socket.socket]:
@@ -45,14 +45,14 @@ def _open(family: int, protocol: int, level: int, option: int, wanted: bytes) ->
 
 
 class IcmpWatch:
-    """Calls `on_unreachable` with an endpoint that a datagram from one of `ports` is said not to have reached, and why."""
+    """Calls `on_unreachable` with endpoints that datagrams from one of `ports` are said not to have reached, and why."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         opened: list[socket.socket],
         ports: frozenset[int],
-        on_unreachable: Callable[[Endpoint, str], None],
+        on_unreachable: Callable[[dict[Endpoint, str]], None],
     ) -> None:
         self._loop = loop
         self._ports = ports
@@ -86,5 +86,5 @@ class IcmpWatch:
             if refused is not None and refused.source_port in self._ports:
                 scope = address[3] if len(address) == 4 else 0
                 told[Endpoint("udp", refused.host, refused.port, scope)] = refused.cause
-        for endpoint, cause in told.items():
-            self._on_unreachable(endpoint, cause)
+        if told:
+            self._on_unreachable(told)

@@ -10,12 +10,12 @@
 Here these are put together: what each kind of frame does, what happens with time, and the state that is reported by events.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import Enum
 from math import inf
 
 from mycelium.crypto.key_proof import KeyProver
-from mycelium.endpoint import Endpoint, Lost, is_same_remote
+from mycelium.endpoint import Endpoint, Lost, Remote, is_same_remote
 from mycelium.errors import DecodeError
 from mycelium.link.budgets import LinkBudgets
 from mycelium.link.control_stream import ControlStream
@@ -325,9 +325,9 @@ class Link:
         self.paths.network_changed(now=now)
         self._settle(now=now)
 
-    def reported_unreachable(self, endpoint: Endpoint, *, now: float) -> None:
-        """Probes a path that an ICMP error was received for, or whose end may have been restarted."""
-        if self.paths.reported_unreachable(endpoint, now=now):
+    def reported_unreachable(self, remotes: Collection[Remote], *, now: float) -> None:
+        """Probes paths that ICMP errors were received for, or whose end may have been restarted."""
+        if self.paths.reported_unreachable(remotes, now=now):
             self._settle(now=now)
 
     def datagram_refused(self, endpoint: Endpoint, size: int, *, now: float) -> None:

@@ -9,14 +9,14 @@ A driver, of the daemon or of the simulator, hands in bytes and `now`, then empt
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
 from mycelium.counters import Registry
 from mycelium.crypto.handshake import HandshakeConfig
 from mycelium.crypto.primitives import Primitives
-from mycelium.endpoint import Endpoint, Lost
+from mycelium.endpoint import Endpoint, Lost, remote_of
 from mycelium.identity import Identity, subnet_of
 from mycelium.node.announcing import announce, is_signed, publish
 from mycelium.node.counters import NodeCounters
@@ -306,11 +306,13 @@ class Node:
         """Takes why a datagram to an endpoint did not leave this host: an attempt to dial it may fail for that."""
         self.handshakes.reported(endpoint, cause, now=now)
 
-    def unreachable(self, endpoint: Endpoint, cause: str = "", *, now: float) -> None:
-        """Probes the paths to an address that a host reported unreachable; ICMP can be forged, so nothing more follows."""
-        self.handshakes.reported(endpoint, cause, now=now)
+    def unreachable(self, told: Mapping[Endpoint, str], *, now: float) -> None:
+        """Probes the paths to addresses that hosts reported unreachable, and why; ICMP can be forged, so no more follows."""
+        for endpoint, cause in told.items():
+            self.handshakes.reported(endpoint, cause, now=now)
+        remotes = {remote_of(endpoint) for endpoint in told}
         for link in self.links.values():
-            link.reported_unreachable(endpoint, now=now)
+            link.reported_unreachable(remotes, now=now)
 
     def resumed(self, *, now: float) -> None:
         """Redials every neighbour, besides what a changed network takes: they may have dropped a sleeping host's links."""

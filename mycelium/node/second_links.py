@@ -5,6 +5,7 @@ and hear of each other. The second link goes under a longer name: the neighbour'
 the address alone once the first link is down.
 """
 
+from mycelium.endpoint import remote_of
 from mycelium.identity import ADDRESS_BYTES
 from mycelium.link.events import (
     CostChanged,
@@ -68,8 +69,7 @@ class SecondLinks:
             self.drop(self._names[link.address], now=now)
         self._names[link.address] = link.name
         first = self._links[link.address]
-        for path in first.paths:
-            first.reported_unreachable(path.endpoint, now=now)
+        first.reported_unreachable({remote_of(path.endpoint) for path in first.paths}, now=now)
 
     def settle(self, *, now: float) -> list[bytes]:
         """Forgets second links that were closed, gives others the place of first ones that are over; returns these neighbours.

@@ -62,7 +62,7 @@ class Loop:
 def watching() -> tuple[IcmpWatch, Any, list[tuple[Endpoint, str]]]:
     loop: Any = Loop()
     told: list[tuple[Endpoint, str]] = []
-    return IcmpWatch(loop, [], frozenset([PORT]), lambda *news: told.append(news)), loop, told
+    return IcmpWatch(loop, [], frozenset([PORT]), lambda news: told.extend(news.items())), loop, told
 
 
 def hear(watch: IcmpWatch, raw: RawSocket) -> None:
@@ -102,4 +102,16 @@ def test_a_flood_is_read_in_slices_with_a_pause_between() -> None:
     assert seconds == PAUSE_S
     resume(argument)
     assert 0 in loop.readers
+    watch.close()
+
+
+def test_all_errors_of_a_wake_are_told_in_one_call() -> None:
+    """Each call is a look at all links."""
+    calls: list[dict[Endpoint, str]] = []
+    loop: Any = Loop()
+    watch = IcmpWatch(loop, [], frozenset([PORT]), calls.append)
+    hear(watch, RawSocket(*(ipv4_error("198.51.100.7", port) for port in (1, 2, 3))))
+    assert [[endpoint.port for endpoint in told] for told in calls] == [[1, 2, 3]]
+    hear(watch, RawSocket())
+    assert len(calls) == 1, "nothing is told where there was none"
     watch.close()

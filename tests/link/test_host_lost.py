@@ -159,7 +159,7 @@ def test_death_of_a_neighbour_under_pings_is_left_in_time(is_told: bool) -> None
             ping(net, "a", "c")
             if is_told:
                 net.run(0.0008)
-                a.unreachable(endpoint, now=net.now)
+                a.unreachable({endpoint: ""}, now=net.now)
                 net.drain("a")
             net.run(0.010)
         found.append(net.now - start)
@@ -172,7 +172,7 @@ def test_lies_about_unreachable_neighbours_cost_some_probes_and_no_link() -> Non
     a, link = net.hosts["a"].node, link_of(net, "a", "b")
     net.capture = []
     for _ in range(10_000):
-        a.unreachable(link.paths.active.endpoint, now=net.now)
+        a.unreachable({link.paths.active.endpoint: ""}, now=net.now)
         net.drain("a")
         net.run(0.001)
         assert link.state is LinkState.UP

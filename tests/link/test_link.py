@@ -8,7 +8,7 @@ import pytest
 
 from mycelium.channel.keypair import IDLE_KEPT_S, REJECT_AFTER_S, REKEY_AFTER_S, RESPONDER_REKEYS_LATER_S
 from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
-from mycelium.endpoint import Endpoint, Lost
+from mycelium.endpoint import Endpoint, Lost, remote_of
 from mycelium.limits import DATAGRAM_FLOOR, FRAME_PLAINTEXT, NARROW_DATAGRAM, PATHS_PER_LINK
 from mycelium.link.causes import KEYS_TOO_OLD
 from mycelium.link.events import LinkSuspected
@@ -972,14 +972,14 @@ def test_what_was_queued_for_a_neighbour_goes_with_the_link(lab: LinkLab) -> Non
 
 
 def test_a_report_that_the_neighbour_is_unreachable_has_it_probed_at_once(lab: LinkLab) -> None:
-    lab.act(lab.link("a").reported_unreachable, endpoint("b"))
+    lab.act(lab.link("a").reported_unreachable, [remote_of(endpoint("b"))])
     lab.run(0)
     assert [destination for source, destination, _ in lab.sent if source == "a"] == ["b"]
 
 
 def test_a_report_about_another_neighbour_costs_a_link_nothing(lab: LinkLab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Link, "_settle", None)  # which is not called
-    lab.act(lab.link("a").reported_unreachable, endpoint("c"))
+    lab.act(lab.link("a").reported_unreachable, [remote_of(endpoint("c"))])
 
 
 @pytest.mark.parametrize("news", [Link.network_changed, Link.host_gained])

@@ -3,7 +3,6 @@
 import random
 
 from mycelium.crypto.handshake import HandshakeConfig
-from mycelium.endpoint import Endpoint
 from mycelium.link.handshakes import Completed
 from mycelium.node.link_maker import LinkMaker
 from mycelium.node.peering import Peering
@@ -39,7 +38,7 @@ def test_links_report_to_one_queue_and_are_called_by_their_names() -> None:
     maker.arm(b"one")(5.0)
     assert deadlines.next() == 5.0
     assert outbox.transmits == []
-    one.reported_unreachable(Endpoint("udp", "192.0.2.9", 1), now=1.0)
+    one.reported_unreachable([("udp", "192.0.2.9", 1, 0)], now=1.0)
     assert maker.events == []
 
 

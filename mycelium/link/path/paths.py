@@ -1,10 +1,10 @@
 """The paths to one neighbour: known, met, validated, chosen, moved, lost. Routing sees one neighbour, whichever is used."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from math import inf
 from typing import Final
 
-from mycelium.endpoint import Endpoint, Lost, is_same_remote
+from mycelium.endpoint import Endpoint, Lost, Remote, remote_of
 from mycelium.limits import PATHS_PER_LINK
 from mycelium.link.causes import KEYS_TOO_OLD
 from mycelium.link.path.choice import PathChoice
@@ -175,12 +175,12 @@ class Paths:
             path.mtu.reset(now=now)
             path.liveness.probe_now(now=now)
 
-    def reported_unreachable(self, endpoint: Endpoint, *, now: float) -> bool:
-        """Takes an ICMP error; tells whether it is about one of the neighbour's addresses.
+    def reported_unreachable(self, remotes: Collection[Remote], *, now: float) -> bool:
+        """Takes whom ICMP errors are about; tells whether one of the neighbour's addresses is among them.
 
         Anybody can forge one: it only starts probes.
         """
-        paths = [path for path in self.by_endpoint.values() if is_same_remote(path.endpoint, endpoint)]
+        paths = [path for path in self.by_endpoint.values() if remote_of(path.endpoint) in remotes]
         for path in paths:
             path.liveness.reported_unreachable(now=now)
         return bool(paths)

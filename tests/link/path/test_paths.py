@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mycelium.endpoint import Endpoint, Lost
+from mycelium.endpoint import Endpoint, Lost, remote_of
 from mycelium.limits import DATAGRAM_FLOOR, PATHS_PER_LINK
 from mycelium.link.path.liveness import PathState, Role
 from mycelium.link.path.path import Path
@@ -276,8 +276,8 @@ def test_an_icmp_error_has_the_path_it_names_probed_and_nothing_more(paths: Path
     path = spare(paths, "two")
     for known in (paths.active, path):
         known.liveness.deadline = 100.0
-    assert not paths.reported_unreachable(at("three"), now=5.0)
-    assert paths.reported_unreachable(at("two", local=b"\7"), now=5.0)
+    assert not paths.reported_unreachable([remote_of(at("three"))], now=5.0)
+    assert paths.reported_unreachable([remote_of(at("two", local=b"\7"))], now=5.0)
     assert (paths.active.liveness.deadline, path.liveness.deadline) == (100.0, 5.0)
     assert path.liveness.state is PathState.ALIVE
 
