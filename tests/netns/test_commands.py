@@ -187,7 +187,7 @@ def test_the_doctor_names_what_a_start_would_meet(lab: Lab, tmp_path: Path) -> N
     weak = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"]
     assert findings(host, *flags, before=weak)["rights"] == ("fail", "no CAP_NET_ADMIN\n")
     key_file.write_bytes(b"junk")
-    assert findings(host, *flags)["key"][0] == "fail"
+    assert findings(host, *flags)["files"][0] == "fail"
     key_file.unlink()
     with host.entered():
         held = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
