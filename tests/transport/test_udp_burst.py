@@ -143,10 +143,12 @@ def test_an_end_that_comes_late_is_read_alone_and_others_of_its_length_together(
     assert [data for data, _, _ in batches(transport)] == [begun]
     send(senders, transport, [(0, end), *[(0, numbered(0, FIRST))] * 2, (0, LAST)])
     assert [data for data, _, _ in batches(transport)] == [end, begun + LAST]
+    send(senders, transport, [(0, short)] * 3)
+    assert [data for data, _, _ in batches(transport)] == [short * 3], "after an end"
     send(senders, transport, [(0, numbered(0, FIRST))] * 2)
     assert [data for data, _, _ in batches(transport)] == [begun]
     send(senders, transport, [(0, end), *[(0, short)] * 3])
-    assert [data for data, _, _ in batches(transport)] == [end, short * 3]
+    assert [data for data, _, _ in batches(transport)] == [end, short * 3], "after one that came late"
 
 
 def test_nothing_is_read_behind_short_ones_that_were_read_ahead(
