@@ -23,10 +23,17 @@ _DIRECTORY_MODE: Final = 0o700
 
 
 def default_key_path() -> Path:
-    """Returns the default path of the key file: mycelium/priv_key.bin in the user's data directory.
+    """Returns the default path of the key file: that of the user's own.
 
     Of root, if there is none but the service has one, it is that: no other user can look into the folder.
     """
+    own = own_key_path()
+    of_service = STATE_FOLDER / own.name
+    return of_service if os.path.lexists(of_service) and not os.path.lexists(own) else own
+
+
+def own_key_path() -> Path:
+    """Returns the path of the user's own key file: mycelium/priv_key.bin in the user's data directory."""
     data_home = Path(os.environ.get("XDG_DATA_HOME", ""))
     if not data_home.is_absolute():  # the XDG specification ignores relative paths
         try:
@@ -35,9 +42,7 @@ def default_key_path() -> Path:
             raise IdentityError(
                 "this user has no home directory: name a key file with --key-file, or set XDG_DATA_HOME"
             ) from error
-    own = data_home / "mycelium" / "priv_key.bin"
-    of_service = STATE_FOLDER / own.name
-    return of_service if os.path.lexists(of_service) and not os.path.lexists(own) else own
+    return data_home / "mycelium" / "priv_key.bin"
 
 
 def epoch_path(key_file: Path) -> Path:

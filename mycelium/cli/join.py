@@ -84,7 +84,7 @@ def _read_invitation() -> str:
 def _places(context: click.Context) -> _Places:
     """Returns those of the command line; without, those of the service for root, and for others those of the user."""
     from mycelium.admin.config import default_config_file
-    from mycelium.admin.keyfile import default_key_path
+    from mycelium.admin.keyfile import own_key_path
     from mycelium.admin.service_unit import CONFIG_FILE, STATE_FOLDER
 
     given = options.given(context)
@@ -94,7 +94,7 @@ def _places(context: click.Context) -> _Places:
         config_file = CONFIG_FILE
     if config_file is None:
         raise LocalError("this user has no home directory: name a file with --config-file")
-    default_key = STATE_FOLDER / default_key_path().name if is_service else default_key_path()
+    default_key = STATE_FOLDER / own_key_path().name if is_service else own_key_path()  # never beside the service's
     key_file = Path(given.get("key_file", default_key))
     return _Places(config_file.absolute(), key_file.absolute(), is_service)
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mycelium.admin import config
+from mycelium.admin import config, keyfile
 from mycelium.admin.join_uri import JoinUri
 from mycelium.admin.keyfile import load_identity
 from mycelium.admin.network_file import NetworkFile, read_network
@@ -231,6 +231,21 @@ def test_roots_files_are_those_of_the_service(monkeypatch: pytest.MonkeyPatch) -
     assert places.key_file == STATE_FOLDER / "priv_key.bin"
     assert places.network_key_file == STATE_FOLDER / "network.key"
     assert places.is_service
+
+
+def test_another_mesh_beside_the_service_has_a_key_of_its_own(
+    home: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it keeps beside the key, as that of its network, would take the place of the service's."""
+    import click
+
+    of_service = tmp_path_factory.mktemp("state")
+    monkeypatch.setattr(keyfile, "STATE_FOLDER", of_service)
+    keyfile.create_identity(of_service / "priv_key.bin", bytes(32))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    places = join._places(click.Context(click.Command("join"), obj={"config_file": "other.toml"}))
+    assert places.key_file == home / ".local/share/mycelium/priv_key.bin"
+    assert keyfile.default_key_path() == of_service / "priv_key.bin"
 
 
 def test_in_a_network_of_members_this_host_is_made_one(member: Answers, home: Path) -> None:
