@@ -68,6 +68,7 @@ EXCUSED: Final = {
     "mycelium network admit corp.root corp.member --may-invite": "tests/netns/test_members.py does",
     "mycelium network members corp.root": "tests/cli/test_network.py does",
     "mycelium network remove corp.root 4ab:1234::1": "tests/netns/test_members.py does",
+    "mycelium network recover corp.root priv_key.bin.removed": "tests/cli/test_network.py does",
     "mycelium network tell corp.root.removed": "tests/netns/test_members.py does",
     "mycelium policy test 4ab:1234::1 here tcp/22": "it is denied there; tests/netns/test_policy.py has an answer of each kind",
     "mycelium explain berlin": "tests/netns/test_joining.py has a node with a name",
