@@ -191,6 +191,7 @@ TOLD_AT_ONCE: Final = 4_096  # changed rows times neighbours that are told in on
 TOLD_ROWS_AT_ONCE: Final = 16  # such rows at least: a frame for each neighbour costs as much as to fill it
 DUMP_ROWS_AT_ONCE: Final = 2_048  # rows of one neighbour's dump in one batch: some 10 ms of work
 DUMPED_AT_ONCE: Final = 8_192  # the same of all neighbours together
+DUMPS_UNTAKEN_BYTES: Final = 64 << 10  # of all tables that a hub tells, above which it waits: 10 ms of answers
 ROWS_BEFORE_OFFER: Final = 64  # of them, told to a neighbour that may have kept the others: some 9 KB
 STATES_REMEMBERED: Final = 8  # of what a neighbour may hold that acknowledges nothing: any of them resumes its link
 DUMP_BACKLOG_BYTES: Final = 256 << 10  # unacknowledged by a neighbour, above which it is told no more of a dump for now

@@ -12,13 +12,13 @@ from random import Random
 from mycelium.limits import (
     DUMP_BACKLOG_BYTES,
     DUMP_ROWS_AT_ONCE,
-    DUMPED_AT_ONCE,
     ROWS_BEFORE_OFFER,
     TOLD_AT_ONCE,
     TOLD_ROWS_AT_ONCE,
 )
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.destination import DIRTY, LAZY, OURSELVES, SETTLED, Destination
+from mycelium.routing.dumps import Dumps
 from mycelium.routing.holdings import Holdings
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.parameters import RoutingParameters
@@ -37,6 +37,7 @@ class Advertiser:
     __slots__ = (
         "_counters",
         "_dirty",
+        "_dumps",
         "_free_frames",
         "_holdings",
         "_lazy",
@@ -76,6 +77,7 @@ class Advertiser:
         self._untaken_bytes = untaken_bytes  # of what a neighbour was told
         self.batch = 0  # number of the newest one
         self._dirty: list[Destination] = []
+        self._dumps = Dumps(table)
         self._lazy: dict[Destination, None] = {}
         self._rests_since = -inf  # when changes were told last
         self._rests_for = 0  # neighbours that were told, and still are to be spared
@@ -183,7 +185,7 @@ class Advertiser:
             self._rests_since, self._rests_for = now, 0 if self._dirty or is_free else told
         if self._dirty:
             self.flush_at = max(now + self._parameters.urgent_batch_s, self._rest_ends())
-        room = DUMPED_AT_ONCE
+        room = self._dumps.room(self._untaken_bytes, now=now)
         for neighbour in self._table.by_address.values():
             if neighbour.dump_due or neighbour.untold:
                 room -= self._dump(neighbour, min(room, DUMP_ROWS_AT_ONCE), now=now)
@@ -327,6 +329,7 @@ class Advertiser:
                 self._tell(row, neighbour)
         if neighbour.resumed and not neighbour.untold:
             self._retract_gone(neighbour)
+        self._dumps.told(neighbour, now=now)
         told += len(neighbour.updates)
         return told + (len(portion) - told) // 8  # what is passed over takes an eighth of the time
 

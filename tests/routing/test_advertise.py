@@ -215,7 +215,7 @@ def test_a_long_table_is_told_in_portions_and_completely(monkeypatch: pytest.Mon
 def test_many_neighbours_that_come_at_once_are_told_together_no_more_than_one_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mycelium.routing.advertise.DUMPED_AT_ONCE", 20)
+    monkeypatch.setattr("mycelium.routing.dumps.DUMPED_AT_ONCE", 20)
     lab = RoutingLab()
     lab.up(1)
     lab.says(1, *(update(name, 5) for name in range(10, 40)))
@@ -238,7 +238,7 @@ def test_many_neighbours_that_come_at_once_are_told_together_no_more_than_one_is
 
 
 def test_rows_that_are_kept_from_a_neighbour_leave_others_their_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mycelium.routing.advertise.DUMPED_AT_ONCE", 36)
+    monkeypatch.setattr("mycelium.routing.dumps.DUMPED_AT_ONCE", 36)
     lab = RoutingLab()
     lab.up(1)
     lab.says(1, *(update(name, 5) for name in range(10, 40)))
