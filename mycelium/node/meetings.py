@@ -40,11 +40,9 @@ RENEWED_S: Final = 60.0  # between two choices of a waypoint, while there is tra
 PINNED_S: Final = 90.0  # a waypoint is kept this long; a late choice of the next one is in time
 ANSWERED_S: Final = 2.0  # time for the other end's own vicinity, which makes that of this end needless
 SETTLED_S: Final = 0.5  # until the pins have come to a new waypoint
-ASKED_S: Final = (
-    1.0  # a partner that was not heard for so long since it was sent something is asked, by telling it the home
-)
+ASKED_S: Final = 1.0  # who is not heard for so long since it was sent something is asked: it is told the home
 SILENT_S: Final = 2.0  # a waypoint or home behind which nothing answers for so long is left
-ASKED_AGAIN_S: Final = 3.0  # who is asked twice in this time is not heard
+ASKED_AGAIN_S: Final = 1.5  # who is asked twice in this time is not heard; others are asked each two seconds at most
 AVOIDED_S: Final = 600.0  # a waypoint that was left is not chosen again
 
 
