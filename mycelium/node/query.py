@@ -59,8 +59,8 @@ class Query:
 
     @property
     def is_answered(self) -> bool:
-        """Whether no further landmark need be asked."""
-        return bool(self.best) and (not self._is_thorough or self._found_by_home)
+        """Whether no further landmark need be asked; an old home, which may lie, does not speak for all replicas."""
+        return bool(self.best) and (not self._is_thorough or (self._found_by_home and not self._one_by_one))
 
     def take(self, node: bytes, record: HomeRecord, landmark: bytes) -> None:
         """Takes a valid record from a landmark."""

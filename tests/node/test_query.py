@@ -78,6 +78,8 @@ def test_the_first_record_ends_a_lookup() -> None:
 
 def test_a_thorough_lookup_ends_with_the_word_of_a_home_and_keeps_the_newest_record() -> None:
     one = query(is_thorough=True)
+    for _ in REPLICAS:
+        ask(one)
     one.take(NODE, record(2), LANDMARKS[2])
     one.take(NODE, record(1), LANDMARKS[5])
     assert (one.is_answered, one.best[NODE].number) == (False, 2)
@@ -106,8 +108,23 @@ def test_a_thorough_lookup_asks_on_where_the_homes_were_replicas() -> None:
     assert len(ask(one)) == ASKED_AT_ONCE
 
 
+def test_an_old_home_that_is_a_replica_too_does_not_end_a_thorough_lookup_before_the_others_are_asked() -> None:
+    one = query(is_thorough=True)
+    ask(one)
+    one.take(NODE, record(1, LANDMARKS[2]), LANDMARKS[2])
+    assert not one.is_answered
+    assert [ask(one), ask(one)] == [[LANDMARKS[5]], [LANDMARKS[8]]]
+    one.take(NODE, record(2, LANDMARKS[16]), LANDMARKS[5])
+    assert not one.is_answered
+    assert ask(one) == [LANDMARKS[16]]
+    one.take(NODE, record(2, LANDMARKS[16]), LANDMARKS[16])
+    assert one.is_answered
+
+
 def test_an_old_home_has_no_say_where_a_newer_record_was_found() -> None:
     one = query(is_thorough=True)
+    for _ in REPLICAS:
+        ask(one)
     one.take(NODE, record(2, LANDMARKS[16]), LANDMARKS[2])
     one.take(NODE, record(1, LANDMARKS[5]), LANDMARKS[5])
     assert not one.is_answered
