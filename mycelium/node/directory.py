@@ -57,25 +57,27 @@ class Home(Struct, frozen=True):
 class _Spacing:
     """When an address may be looked up again."""
 
-    __slots__ = ("_backoff", "_next_at")
+    __slots__ = ("_backoff", "_began_at", "_wait_s")
 
     def __init__(self) -> None:
         self._backoff = Backoff(AGAIN_S, factor=2.0, ceiling=AGAIN_CEILING_S)
-        self._next_at = -inf
+        self._began_at = -inf
+        self._wait_s = 0.0
 
     def may_begin(self, *, now: float) -> bool:
         """Tells whether a lookup may begin, which then puts off the next one."""
-        if now < self._next_at:
+        since_s = now - self._began_at
+        if since_s < self._wait_s:
             return False
-        if now >= self._next_at + AGAIN_CEILING_S:
-            self.reset()
-        self._next_at = now + self._backoff.next()
+        if since_s >= self._wait_s + AGAIN_CEILING_S:
+            self._backoff.reset()
+        self._began_at, self._wait_s = now, self._backoff.next()
         return True
 
     def reset(self) -> None:
-        """Lets a lookup begin at once, as what was wanted is known."""
+        """Lets the next lookup begin soon, as what was wanted is known; not at once, as a node may move on and on."""
         self._backoff.reset()
-        self._next_at = -inf
+        self._wait_s = self._backoff.next()
 
 
 class Directory:
@@ -114,10 +116,8 @@ class Directory:
         self._beginning = TokenBucket(LOOKUPS_PER_SECOND, now=now)
         self._asking = TokenBucket(LOOKUP_MESSAGES_PER_SECOND, now=now)
         self._answering = NamedShare(routing.excesses, LOOKUPS, LOOKUPS_ANSWERED, keys=NEIGHBOURS, now=now)
-        self._published: tuple[HomeRecord | None, float] = (
-            None,
-            inf,
-        )  # this node's own record, and when to look for it
+        # this node's own record, and when to look for it
+        self._published: tuple[HomeRecord | None, float] = (None, inf)
         self.found: list[QueuedPacket] = []  # packets whose destination is known now; drained by the owner
         self.failed: list[QueuedPacket] = []  # packets whose destination is unknown; drained by the owner
 
