@@ -85,9 +85,8 @@ class Session:
         self.refused_until = -inf  # no request of ours begins before: the peer has not proved what it must
         self.refused_for = ""  # what the owner was told last of why a keypair was dropped, until another one is used
         self.queue = queue
-        self.recent: deque[tuple[int, bytes, bytes, bytes]] = deque(
-            maxlen=QUOTED_PACKETS
-        )  # counter, tag, quote, and waypoint of trains sent
+        # counter, tag, quote, and waypoint or home of the newest trains sent
+        self.recent: deque[tuple[int, bytes, bytes, bytes]] = deque(maxlen=QUOTED_PACKETS)
         self.budget = FrameBudget(floor=TRAIN_FLOOR, now=now)
         self.last_used = now
         self.without_packets = 0  # trains, sent and opened, that are no traffic of users

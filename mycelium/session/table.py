@@ -91,9 +91,8 @@ class Sessions:
         self.by_peer: dict[bytes, Session] = {}
         self.by_index: dict[int, tuple[Session, SessionKeypair]] = {}
         self.ready: list[Session] = []  # their queued packets may leave; drained by the owner
-        self.early: list[
-            tuple[bytes, memoryview]
-        ] = []  # sources and trains that waited for a proof; drained by the owner
+        # sources and trains that waited for a proof which has come; drained by the owner
+        self.early: list[tuple[bytes, memoryview]] = []
         self.renewed: list[bytes] = []  # peers whose keypair was replaced early; drained by the owner
         self.unproved: list[tuple[bytes, str]] = []  # peers whose keypair was dropped, and why; drained by the owner
         self.failed = self._requests.failed
