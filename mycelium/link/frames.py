@@ -188,7 +188,7 @@ class Frames:
             self._folding.fold(block, shape, receiver, counter, keypair.sent_tags.of(counter))
             self._transmits.append((path.endpoint, [block], shape[1] + ROW, is_data, traffic_class))
         path.tx_bytes += length
-        if is_data and now < self._sent_frames.keeps_until:
+        if is_data and now < (self._sent_frames.keeps_until if shape is None else self._sent_frames.keeps_long_until):
             self._sent_frames.keep(counter, bytes(block[HEAD_BYTES:] if shape is None else block), shape, now=now)
         self.budget.sent(total, 1 + total // size)
         liveness = path.liveness

@@ -314,7 +314,7 @@ class Link:
         if self.keypairs.sweep(now=now):
             self.paths.keys_lost(now=now)
         self.frames.budget.relax(now=now)
-        self.frames.repair.sent.sweep(now=now)
+        self.frames.repair.sent.sweep(self.frames.budget.sent_datagrams, now=now)
         self.paths.sweep(now=now)
         self._settle(now=now)
 

@@ -61,7 +61,7 @@ class Pair:
             self.net.run(EVERY_S)
 
     def speed(self, source: str, *, loss: float) -> Speed:
-        """Measures after some traffic under the same loss: the first losses are not repaired."""
+        """Measures after some traffic under the same loss."""
         self.spoil(loss=loss)
         self.bulk(source, 0.5)
         other = "b" if source == "a" else "a"

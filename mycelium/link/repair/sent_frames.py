@@ -1,8 +1,9 @@
 """The sender's side of repair: sealed data frames that can be sent again, as they are.
 
-Nothing is kept before the neighbour has asked for something, nor KEEPING_S after it last did: a link that loses nothing costs
-nothing. The neighbour is authenticated, and can cause no more than a bounded memory, ANSWERS resends of a frame, and a
-quarter of the bytes that are sent anyway.
+Little is kept before the neighbour has asked for something, or KEEPING_S after it last did, as a link that loses nothing is to
+cost nothing: the first frames after a rest, since whoever begins to send to a place where datagrams are lost would have whole
+frames lost at once, and take that for congestion. The neighbour is authenticated, and can cause no more than a bounded memory,
+ANSWERS resends of a frame, and a quarter of the bytes that are sent anyway.
 """
 
 from collections import deque
@@ -16,6 +17,10 @@ from mycelium.link.counters import LinkCounters
 from mycelium.link.fold import Shape
 
 KEEPING_S: Final = 60.0  # how long frames go on being kept after the last sign of loss
+# Frames of several datagrams that are kept after a rest all the same. They last until a loss of one in a thousand datagrams has
+# been reported; a lone packet is to cost no more than it does.
+FIRST_FRAMES: Final = 64
+REST_DATAGRAMS: Final = 64  # in a second, fewer than which are a rest
 KEPT_S: Final = 0.25  # how long one frame is kept: the neighbour gives up on it earlier
 ANSWERS: Final = 5  # how often one frame, or parts of it, may be resent
 RESENT_SHARE: Final = 4  # bytes sent for each byte that may be resent
@@ -47,16 +52,24 @@ class SentFrames:
     __slots__ = (
         "_allowance",
         "_budget",
+        "_complete_from",
         "_expendable",
+        "_first_left",
         "_frames",
+        "_sent_datagrams",
         "counters",
         "excused",
         "held_bytes",
+        "keeps_long_until",
         "keeps_until",
     )
 
     def __init__(self, budget: ByteBudget, counters: LinkCounters) -> None:
         self.keeps_until = -inf  # frames sent later need not be kept
+        self.keeps_long_until = inf  # the same for those of several datagrams
+        self._first_left = FIRST_FRAMES
+        self._complete_from = 0  # counter from which on all data frames are kept
+        self._sent_datagrams = 0
         self.held_bytes = 0
         self.counters = counters
         self._allowance = FIRST_ALLOWANCE
@@ -71,6 +84,10 @@ class SentFrames:
         self._charge(len(body) + SENT_OVERHEAD)
         self._allowance = min(self._allowance + len(body) // RESENT_SHARE, MOST_ALLOWANCE)
         self._shrink(now=now)
+        if now >= self.keeps_until:
+            self._first_left -= 1
+            if not self._first_left:
+                self.keeps_long_until = self.keeps_until
 
     def answer(self, ranges: Iterable[tuple[int, int, int]], *, newest: int, now: float) -> list[Piece]:
         """Returns what to send of the ranges asked for: parts of frames up to `newest` that are kept, within the bounds."""
@@ -81,7 +98,7 @@ class SentFrames:
                 self.counters.repair_ranges_refused += 1
                 continue
             if counter not in self._expendable:
-                self.keeps_until = now + KEEPING_S
+                self._keep_all(newest, now=now)
             frame = self._frames.get(counter)
             if frame is None:
                 self.counters.repair_ranges_refused += 1
@@ -100,19 +117,29 @@ class SentFrames:
             pieces.append((counter, frame.body, frame.shape, start, end))
         return pieces
 
-    def sweep(self, *, now: float) -> None:
-        """Drops what nobody will ask for any more; to be called every second."""
+    def sweep(self, sent_datagrams: int, *, now: float) -> None:
+        """Drops what nobody will ask for any more; to be called every second, with the number of all datagrams sent."""
         self._shrink(now=now)
+        if sent_datagrams - self._sent_datagrams < REST_DATAGRAMS:
+            self.keeps_long_until, self._first_left = inf, FIRST_FRAMES
+        self._sent_datagrams = sent_datagrams
 
     def clear(self) -> None:
         """Drops everything: the keypair is new, or the link is over."""
         self._frames.clear()
         self._expendable.clear()
+        self._complete_from = 0
         self._charge(-self.held_bytes)
+
+    def _keep_all(self, newest: int, *, now: float) -> None:
+        if now >= self.keeps_until:
+            self._complete_from = newest
+        self.keeps_until = self.keeps_long_until = now + KEEPING_S
 
     def _excuse(self, counter: int) -> None:
         """Counts a frame sent after one that is kept: if it had carried data, it would be kept too."""
-        if counter > next(iter(self._frames), counter) and counter not in self._expendable:
+        oldest = max(next(iter(self._frames), counter), self._complete_from)
+        if counter > oldest and counter not in self._expendable:
             self._expendable.append(counter)
             self.excused += 1
 

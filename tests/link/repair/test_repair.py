@@ -96,6 +96,18 @@ def test_bulk_over_lossy_links_arrives_whole_and_in_order(names: str, loss: floa
     assert len(set(arrived)) == len(arrived)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_first_frames_after_a_rest_are_repaired_too(seed: int) -> None:
+    net = ready_line("ab", SHORT, seed=seed)
+    stream(net, "a", "b", 1)  # finds the way
+    for _ in range(2):
+        net.run(KEEPING_S + 5)
+        net.hosts["b"].delivered.clear()
+        lossy(net, 0.02, "ab")
+        assert stream(net, "a", "b", 30) == received(net, "b")
+        lossy(net, 0.0, "ab")
+
+
 def test_frames_stay_large_on_a_lossy_link_that_is_repaired() -> None:
     net = warmed_up(loss=0.03)
     net.run(20)

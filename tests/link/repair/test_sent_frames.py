@@ -1,5 +1,6 @@
 """What is kept to be sent again, who gets it, and what that may cost."""
 
+import itertools
 import random
 
 from hypothesis import example, given
@@ -13,10 +14,12 @@ from mycelium.link.repair.repair import grouped
 from mycelium.link.repair.sent_frames import (
     ANSWERS,
     FIRST_ALLOWANCE,
+    FIRST_FRAMES,
     KEEPING_S,
     KEPT_S,
     MOST_ALLOWANCE,
     RESENT_SHARE,
+    REST_DATAGRAMS,
     SENT_OVERHEAD,
     Piece,
     SentFrames,
@@ -110,9 +113,9 @@ def test_what_is_kept_may_fill_its_bounds() -> None:
 def test_frames_are_forgotten_when_nobody_can_want_them() -> None:
     frames = sent_frames()
     frames.keep(1, sealed(1000), None, now=0.0)
-    frames.sweep(now=KEPT_S / 2)
+    frames.sweep(0, now=KEPT_S / 2)
     assert frames.held_bytes
-    frames.sweep(now=KEPT_S * 2)
+    frames.sweep(0, now=KEPT_S * 2)
     assert frames.held_bytes == 0
 
 
@@ -146,7 +149,7 @@ def test_what_was_lost_is_put_together_again_though_the_size_has_changed(
 
 def test_what_carried_no_data_is_excused_once_if_it_was_sent_after_a_frame_that_is_kept() -> None:
     frames = sent_frames()
-    frames.answer([(1, *WHOLE)], newest=9, now=0.0)
+    frames.answer([(1, *WHOLE)], newest=3, now=0.0)
     assert frames.excused == 0, "nothing is kept yet: it may have carried data"
     frames.keep(4, sealed(100), None, now=0.0)
     for counter in (3, 6, 6, 7):
@@ -157,6 +160,37 @@ def test_what_carried_no_data_is_excused_once_if_it_was_sent_after_a_frame_that_
     frames.keep(4, sealed(100), None, now=0.0)
     frames.answer([(6, *WHOLE)], newest=9, now=0.0)
     assert frames.excused == 3, "counters of another keypair are others"
+
+
+def test_a_lone_datagram_between_the_first_frames_after_a_rest_may_have_carried_data() -> None:
+    """Such frames are not kept before anything was asked for."""
+    frames = sent_frames()
+    frames.keep(4, sealed(3_000), None, now=0.0)
+    frames.answer([(5, *WHOLE)], newest=6, now=0.0)
+    assert frames.excused == 0
+    frames.keep(7, sealed(100), None, now=0.0)
+    frames.answer([(6, *WHOLE), (8, *WHOLE)], newest=8, now=0.0)
+    assert frames.excused == 1
+
+
+def test_the_first_long_frames_after_a_rest_are_kept() -> None:
+    frames, counters = sent_frames(), itertools.count(1)
+    for sent_datagrams in (0, REST_DATAGRAMS - 1, 2 * REST_DATAGRAMS - 2):
+        frames.sweep(sent_datagrams, now=1.0)
+        for _ in range(FIRST_FRAMES):
+            assert frames.keeps_until < 1.0 < frames.keeps_long_until
+            frames.keep(next(counters), sealed(3_000), None, now=1.0)
+        assert frames.keeps_long_until < 1.0
+    frames.sweep(3 * REST_DATAGRAMS - 2, now=2.0)
+    assert frames.keeps_long_until < 1.0, "there was no rest"
+
+
+def test_first_frames_are_not_counted_while_all_are_kept() -> None:
+    frames = sent_frames()
+    frames.answer([(1, *WHOLE)], newest=1, now=0.0)
+    for counter in range(2, 2 * FIRST_FRAMES):
+        frames.keep(counter, sealed(3_000), None, now=1.0)
+    assert frames.keeps_long_until == frames.keeps_until == KEEPING_S
 
 
 def test_what_may_be_resent_grows_no_more_beyond_a_bound() -> None:
@@ -188,8 +222,8 @@ def test_a_frame_asked_for_in_parts_is_answered_once_by_one_request() -> None:
 def test_a_frame_is_kept_for_its_time_to_the_end() -> None:
     frames = sent_frames()
     frames.keep(1, sealed(100), None, now=1.0)
-    frames.sweep(now=1.0 + KEPT_S)
+    frames.sweep(0, now=1.0 + KEPT_S)
     assert frames.held_bytes == 100 + SENT_OVERHEAD
     assert SENT_OVERHEAD > 200, "what a kept frame takes in memory besides its bytes"
-    frames.sweep(now=1.01 + KEPT_S)
+    frames.sweep(0, now=1.01 + KEPT_S)
     assert frames.held_bytes == 0
