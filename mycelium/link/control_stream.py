@@ -23,27 +23,30 @@ class Received(NamedTuple):
 class ControlStream:
     """Both directions. `new_stream` gives a number above all earlier ones of this node."""
 
-    __slots__ = ("_channel", "_frames", "_keypair_established", "_lost_bytes", "_new_stream", "intake")
+    __slots__ = ("_channel", "_frames", "_has_lost", "_keypair_established", "_new_stream", "intake")
 
     def __init__(self, frames: Frames, intake: Intake, *, new_stream: Callable[[], int]) -> None:
         self._frames = frames
         self._new_stream = new_stream
         self.intake = intake
         self._channel = ControlChannel(new_stream())
-        self._lost_bytes = 0
+        self._has_lost = False  # whether the stream before ended unacknowledged; not once anything is said in this one
         self._keypair_established = -inf  # of the newest keypair that the neighbour's present stream arrived under
 
     @property
     def untaken_bytes(self) -> int:
-        """Bytes of messages that the neighbour has not acknowledged: of the stream before while nothing is said in this one."""
-        return self._channel.queued_bytes or self._lost_bytes
+        """Bytes of messages that the neighbour has not acknowledged.
+
+        While nothing is said in a stream, it is 1 if any of the stream before were dropped: these are no backlog of this one.
+        """
+        return self._channel.queued_bytes or int(self._has_lost)
 
     def send(self, items: Sequence[Item], *, encode: Encode = encode_item, now: float) -> bool:
         """Queues messages and sends what the channel's window allows.
 
         Returns False, and drops all that was queued, for a neighbour that is too slow: it must be told everything again.
         """
-        self._lost_bytes = 0
+        self._has_lost = False
         is_taken = all(self._channel.send(encode(item)) for item in items)
         if not is_taken:
             self.restart()
@@ -52,7 +55,7 @@ class ControlStream:
 
     def restart(self) -> None:
         """Drops what is queued, and starts another stream."""
-        self._lost_bytes = self.untaken_bytes
+        self._has_lost = self.untaken_bytes > 0
         self._channel.restart(self._new_stream())
 
     def resend(self) -> None:

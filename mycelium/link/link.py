@@ -149,7 +149,7 @@ class Link:
 
     @property
     def untaken_bytes(self) -> int:
-        """Bytes of control messages that the neighbour has not acknowledged, or had not when the link went down."""
+        """Bytes of control messages that the neighbour has not acknowledged; 1 if it had not when the link went down."""
         return self._control.untaken_bytes
 
     @property

@@ -90,7 +90,7 @@ class Peering:
         return self.inviting.takes(endpoint, datagram, now=now) or self.knocks.takes(endpoint, datagram)
 
     def untaken_bytes(self, neighbour: bytes) -> int:
-        """Returns how much of what a neighbour was told it has not acknowledged, or had not when its link went down."""
+        """Returns how much of what a neighbour was told it has not acknowledged; 1 if it had not when its link went down."""
         link = self.links.get(neighbour)
         return 0 if link is None else link.untaken_bytes
 

@@ -6,6 +6,7 @@ from typing import cast
 
 import pytest
 
+from mycelium.limits import DUMP_BACKLOG_BYTES
 from mycelium.link.events import ItemsReceived
 from mycelium.link.keypair import LinkKeypair
 from mycelium.link.link import LinkState
@@ -62,6 +63,14 @@ def test_a_restarted_neighbour_is_told_of_and_its_new_stream_begins_at_once(lab:
     lab.run(1)
     assert received(lab, "b") == items(2)
     assert lab.told("b") == ["reset", "items"]
+
+
+def test_what_was_dropped_is_no_backlog_of_the_next_stream(lab: LinkLab) -> None:
+    """Else routing, which tells a neighbour with a backlog no more of its table, would say nothing in it."""
+    lab.cut("a", "b")
+    lab.act(lab.link("a").send_items, items(*range(200_000)))
+    assert lab.told("a") == ["reset"]
+    assert 0 < lab.link("a").untaken_bytes < DUMP_BACKLOG_BYTES
 
 
 def test_what_no_decoder_understands_is_counted_and_the_link_lives_on(lab: LinkLab) -> None:

@@ -517,3 +517,12 @@ def test_a_neighbour_that_never_acknowledges_is_not_queued_for_without_end() -> 
         net.restart("c")
         net.run(1)
     assert link_of(net, "b", "a").untaken_bytes < 100_000
+
+
+def test_a_neighbour_whose_queue_has_overflown_is_told_the_table_again() -> None:
+    net = ready_line("abc")
+    link = link_of(net, "b", "a")
+    net.hosts["b"].running.act(link.send_items, [RouteRequest(bytes(16))] * 200_000)
+    net.run(2)
+    assert is_whole(net)
+    assert link.untaken_bytes == 0
