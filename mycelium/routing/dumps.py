@@ -8,9 +8,8 @@ from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.table import RouteTable
 
 FEW: Final = 64  # neighbours, all of which may be told their tables side by side
-AWAITED_S: Final = (
-    1.0  # acknowledgements of a portion: a neighbour that takes longer, or never gives one, holds nobody up
-)
+# for the acknowledgement of a portion: a neighbour that takes longer, or never gives one, holds nobody up
+AWAITED_S: Final = 1.0
 
 
 class Dumps:
@@ -30,6 +29,7 @@ class Dumps:
     def room(self, untaken_bytes: Callable[[bytes], int], *, now: float) -> int:
         """Returns how many rows may be told now to all together; `untaken_bytes` tells what one has not acknowledged."""
         if len(self._table.by_address) <= FEW:
+            self._told_at.clear()
             return DUMPED_AT_ONCE
         untaken = {
             address: untaken_bytes(address)

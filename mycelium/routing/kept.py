@@ -16,9 +16,7 @@ class Kept(Struct):
 
     until: float
     routes: int  # how many there are to be noted, of both ends
-    digests: tuple[
-        Digest, ...
-    ]  # of what it may have been told when it was lost, after each batch that it did not acknowledge
+    digests: tuple[Digest, ...]  # of all that it may hold: each batch may have been the last one that reached it
     sure_in: int  # the batch up to which it has acknowledged all
     told: dict[bytes, int]  # the finite routes that it has of ours; UNKNOWN where it may not have been reached
     received: dict[bytes, int]  # its finite routes

@@ -39,6 +39,14 @@ def test_few_neighbours_are_told_side_by_side() -> None:
     assert dumps.room(lambda neighbour: DUMPS_UNTAKEN_BYTES, now=5.0) == DUMPED_AT_ONCE
 
 
+def test_those_who_were_told_long_ago_are_forgotten_where_there_are_few() -> None:
+    lab = RoutingLab()
+    for name in range(1, 100):
+        lab.up(name)
+        lab.down(name)
+    assert len(lab.engine._advertiser._dumps._told_at) <= FEW
+
+
 @pytest.mark.parametrize("is_down", [False, True], ids=["silent", "down"])
 def test_who_acknowledges_nothing_holds_up_nobody_for_long(is_down: bool) -> None:
     lab, dumps, (one, *_) = crowd(FEW + 2)
