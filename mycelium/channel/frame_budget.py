@@ -26,9 +26,8 @@ OCCUPANCY_S: Final = 0.002  # the longest that a frame is to occupy a slow path
 # the longer, the longer they are. Shorter ones cost more than they bring.
 SHORT_S: Final = 0.0007
 SHORT_BYTES: Final = 6_000  # about four full packets, of whose datagrams 6 % are headers; 9 % with two packets
-TOLERANCE: Final = (
-    1.5  # times the length that a path allows, from which on a receiver reports: longer ones are tried now and then
-)
+# times the length that a path allows, from which on a receiver reports: longer ones are tried now and then
+TOLERANCE: Final = 1.5
 # frames in a row that took longer before it does: a process or a network card that paused does so less often
 FRAMES_IN_A_ROW: Final = 8
 RELAX_AFTER_S: Final = 1.0
@@ -99,9 +98,7 @@ class FrameBudget(FrameSize):
         self._most = ceiling  # of the ceiling, which is lower where the path is slow
         self.usual = ceiling  # the same without trials of twice the length
         self._is_tried = False  # whether longer frames than the last report of a slow path allows may be sent
-        self._told_from = (
-            math.inf
-        )  # bytes: length of frames that the receiver would report if the path is still as slow
+        self._told_from = math.inf  # bytes of a frame that the receiver would report if the path is still as slow
         self._long_in_a_row = 0  # of these; kept once they are enough for a report
         self._relaxed_at = now
         self._relaxed_datagrams = 0
@@ -163,8 +160,10 @@ class FrameBudget(FrameSize):
         self.expendable = min(self.expendable + frames, MOST_EXPENDABLE)
 
     def sent(self, length: int, datagrams: int) -> None:
-        """Counts a frame of `length` bytes."""
+        """Counts a frame of `length` bytes; how long one of a single datagram takes is not seen by its receiver."""
         self.sent_datagrams += datagrams
+        if datagrams == 1:
+            return
         if length > self._told_from:
             self._long_in_a_row += 1
         elif self._long_in_a_row < FRAMES_IN_A_ROW:

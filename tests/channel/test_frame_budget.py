@@ -335,7 +335,7 @@ def test_no_frame_is_longer_than_a_slow_path_carries_soon(rate: float, limit: in
 def relaxed(budget: FrameBudget, *, length: int, now: float, frames: int = RELAX_DATAGRAMS) -> int:
     """Returns how long frames may be after so many of one length."""
     for _ in range(frames):
-        budget.sent(length, 1)
+        budget.sent(length, 1 + length // FLOOR)
     budget.relax(now=now)
     return budget.limit
 
@@ -358,7 +358,7 @@ def test_longer_frames_that_no_traffic_fills_prove_nothing() -> None:
     assert relaxed(budget, length=borne, now=RELAX_AFTER_S) == 5_000
     assert relaxed(budget, length=borne, now=0.99 * used_at) == 5_000
     for _ in range(9):  # never as many in a row as a report takes
-        budget.sent(borne, 1)
+        budget.sent(borne, 3)
         assert relaxed(budget, length=borne + 1, frames=FRAMES_IN_A_ROW - 1, now=0.99 * used_at) == 5_000
     assert budget.usual == 2_500
     assert relaxed(budget, length=borne, now=used_at) == budget.usual == FRAME_PLAINTEXT
@@ -370,6 +370,18 @@ def test_longer_frames_that_some_traffic_fills_prove_enough() -> None:
     assert relaxed(budget, length=2_500, now=RELAX_AFTER_S) == 5_000
     assert relaxed(budget, length=5_000, frames=FRAMES_IN_A_ROW, now=2 * RELAX_AFTER_S) == 5_000, "few datagrams"
     assert relaxed(budget, length=1_000, now=2 * RELAX_AFTER_S) == budget.usual == FRAME_PLAINTEXT
+
+
+def test_single_datagrams_neither_prove_a_path_quick_nor_come_between_frames_that_do() -> None:
+    """Their receiver can't tell how long they take, though they are longer than such a slow path allows."""
+    budget = FrameBudget(floor=FLOOR, now=0.0)
+    budget.slow(TEN_MBIT / 10, now=0.0)
+    assert relaxed(budget, length=FLOOR - 1, now=RELAX_AFTER_S) == 2 * FLOOR
+    assert relaxed(budget, length=FLOOR - 1, now=2 * RELAX_AFTER_S) == 2 * FLOOR
+    for _ in range(FRAMES_IN_A_ROW):
+        budget.sent(2 * FLOOR, 3)
+        budget.sent(100, 1)
+    assert relaxed(budget, length=100, now=2 * RELAX_AFTER_S) == FRAME_PLAINTEXT
 
 
 def test_a_report_ends_a_trial_of_longer_frames_and_the_next_one_begins_anew() -> None:
