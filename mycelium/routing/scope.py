@@ -11,8 +11,9 @@ loop: what a node does not advertise, nobody can derive a route from. The nodes 
 it among their nearest too.
 
 While nothing is out of scope, half as many nodes again are taken where places are shared; else, and later, up to a quarter
-more, and then all places are given anew. So there is room for all that one neighbour tells, and it is the liar's neighbours who
-decide which of his nodes are too many. In a network of no more nodes nothing is ever out of scope.
+more, and then all places are given anew; once no more nodes than that are left, nothing is out of scope again. So there is
+room for all that one neighbour tells, and it is the liar's neighbours who decide which of his nodes are too many. In a network
+of no more nodes nothing is ever out of scope.
 """
 
 from collections.abc import Callable
@@ -144,7 +145,7 @@ class Scope:
     def is_due(self, routes: int) -> bool:
         """Tells whether the places are to be given anew in a table with so many selected routes to other nodes."""
         if self.is_cutting:
-            return not self._least <= self._near <= self._most
+            return not self._least <= self._near <= self._most or len(self._table.rows) <= self._most
         return routes >= self._uncut
 
     def redraw(self) -> list[Destination]:

@@ -193,6 +193,16 @@ def test_a_landmark_stands_down_where_tables_hold_everybody_again() -> None:
     assert own_flags(lab) == 0
 
 
+def test_a_landmark_stands_down_where_all_nodes_that_are_left_had_places_all_along() -> None:
+    lab = full_lab()
+    lab.wait(113.0)
+    assert lab.engine.is_landmark
+    lab.says(1, *(Update(address(10 + far), distance(seq(), INFINITY)) for far in range(3, 8)))
+    lab.wait(SMALL.source_s + SMALL.landmark_surplus_s + 1.0)
+    assert not lab.engine.is_landmark
+    assert not lab.engine.landmarks.are_needed
+
+
 def test_an_operator_decides_whether_a_node_stands() -> None:
     lab = RoutingLab(replace(SMALL, standing=Standing.YES))
     assert own_flags(lab) == LANDMARK
