@@ -19,7 +19,12 @@ def removals_text(parts: Iterable[Removals]) -> str:
 
 
 def read_removals(text: str, name: str) -> list[Removals]:
-    """Returns the parts in a text, at least one; raises ConfigError, which names the text."""
+    """Returns the parts in a text, at least one; raises ConfigError, which names the text.
+
+    Whoever reads it from a file reads a byte more than REMOVALS_FILE_BYTES, so that one that is too long is told as that.
+    """
+    if len(text) > REMOVALS_FILE_BYTES:
+        raise ConfigError(f"{name} is longer than what 'mycelium network remove' writes can be")
     lines = text.split()
     if not lines:
         raise ConfigError(f"{name} is empty")

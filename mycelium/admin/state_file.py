@@ -1,6 +1,6 @@
 """The files that a daemon keeps for itself beside its key: a line with the version that wrote them, then their content.
 
-Files without that line were written before there was one.
+Files without that line were written before there was one, or by who wants earlier versions to read them.
 """
 
 import os

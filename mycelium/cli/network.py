@@ -145,7 +145,7 @@ def recover(root: Path, file: Path) -> None:
     from mycelium.admin.removals_file import REMOVALS_FILE_BYTES, read_removals
     from mycelium.admin.state_file import read_state
 
-    text = read_state(file, error=LocalError, most=REMOVALS_FILE_BYTES).content.decode("ascii", errors="replace")
+    text = read_state(file, error=LocalError, most=REMOVALS_FILE_BYTES + 1).content.decode("ascii", errors="replace")
     known = read_root(root)
     before = len(known.removed)
     known.recover(read_removals(text, str(file)), at=time.time())
@@ -163,7 +163,7 @@ def tell(context: click.Context, file: Path) -> None:
 
     try:
         with file.open("rb") as source:
-            text = source.read(REMOVALS_FILE_BYTES).decode("ascii", errors="replace")
+            text = source.read(REMOVALS_FILE_BYTES + 1).decode("ascii", errors="replace")
     except OSError as error:
         raise LocalError(f"cannot read {file}: {error.strerror}") from error
     parts, client = read_removals(text, str(file)), connect(context)

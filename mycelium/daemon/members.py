@@ -13,8 +13,9 @@ from typing import Final
 from mycelium.admin.checkup import NO_MEMBER
 from mycelium.admin.config import Settings
 from mycelium.admin.network_file import NetworkFile
+from mycelium.admin.private_file import replace_private
 from mycelium.admin.removals_file import REMOVALS_FILE_BYTES, read_removals, removals_text
-from mycelium.admin.state_file import read_state, write_state
+from mycelium.admin.state_file import read_state
 from mycelium.crypto.hybrid import hybrid_sign
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.daemon.node_settings import network_of
@@ -201,24 +202,21 @@ class Members:
         if not os.path.lexists(self._path):
             return
         try:
-            state = read_state(self._path, error=LocalError, most=REMOVALS_FILE_BYTES)
+            state = read_state(self._path, error=LocalError, most=REMOVALS_FILE_BYTES + 1)
+            for one in read_removals(state.content.decode("ascii", errors="replace"), str(self._path)):
+                gate.membership.take(one)
         except LocalError as error:
             log.warning("who was removed is asked of neighbours: %s", error)
-            return
-        try:
-            for one in read_removals(state.content.decode("ascii", errors="replace"), "the content"):
-                gate.membership.take(one)
-        except ConfigError:
-            log.warning("who was removed is asked of neighbours: %s", state.misfit())
         self._saved = frozenset(gate.membership.removals.values())
 
     async def _save(self, gate: MemberGate) -> None:
+        """Writes who was removed, without a line with the version: earlier ones would let those in again."""
         removals = frozenset(gate.membership.removals.values())
         if removals == self._saved:
             return
         data, path = removals_text(gate.membership.removals.values()).encode(), self._path
         try:
-            await in_thread(lambda: write_state(path, data))
+            await in_thread(lambda: replace_private(path, data))
         except OSError as error:
             log.error("cannot write who was removed to %s: %s", path, error.strerror)
         self._saved = removals

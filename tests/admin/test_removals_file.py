@@ -29,6 +29,7 @@ OLDER = b64encode(bytes(6) + b"removed." + bytes(64)).decode()  # signed by Ed25
     [
         ("", "that file is empty"),
         ("\n", "that file is empty"),
+        ("\n" * (REMOVALS_FILE_BYTES + 1), "that file is longer than what 'mycelium network remove' writes can be"),
         ("?", "line 1 of that file is not what 'mycelium network remove' writes, or only a part of it"),
         ("\ufffd", "line 1 of that file is not what"),
         (removals_text(FULL[:2]) + "A", "line 3 of that file is not what"),

@@ -8,8 +8,7 @@ import pytest
 from mycelium.admin.keyfile import load_identity
 from mycelium.admin.network_file import read_network
 from mycelium.admin.network_root import read_root
-from mycelium.admin.removals_file import read_removals
-from mycelium.admin.state_file import write_state
+from mycelium.admin.removals_file import REMOVALS_FILE_BYTES, read_removals
 from mycelium.cli.main import main
 from mycelium.identity import Identity
 from mycelium.peer_url import pin_text
@@ -107,13 +106,23 @@ def test_a_root_from_a_backup_is_brought_up_to_date_by_what_a_member_keeps(
     backup = Path(root).read_bytes()
     assert main(["network", "remove", root, "4ab:1:2:3::1"]) == 0
     Path(root).write_bytes(backup)
-    kept = home / "priv_key.bin.removed"
-    write_state(kept, Path(f"{root}.removed").read_bytes())
+    kept = Path(f"{root}.removed")  # a member keeps the same
     capsys.readouterr()
     for more in (1, 0):
         assert main(["network", "recover", root, str(kept)]) == 0
         assert capsys.readouterr().out == f"{root} knows of 1 removed now, {more} more than before\n"
     assert read_root(Path(root)).sequence > 1
+
+
+@pytest.mark.parametrize("arguments", [["tell"], ["recover", "{root}"]])
+def test_a_list_of_which_a_part_would_not_be_read_is_refused(
+    root: str, home: Path, capsys: Capture, arguments: list[str]
+) -> None:
+    assert main(["network", "remove", root, "4ab:1:2:3::1"]) == 0
+    long = home / "long"
+    long.write_bytes(Path(f"{root}.removed").read_bytes().ljust(REMOVALS_FILE_BYTES + 1, b"\n"))
+    assert main(["network", *(one.format(root=root) for one in arguments), str(long)]) == 2
+    assert f"{long} is longer than" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

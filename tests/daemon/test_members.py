@@ -12,7 +12,7 @@ import pytest
 from mycelium.admin.config import Settings
 from mycelium.admin.network_file import NetworkFile, write_member
 from mycelium.admin.private_file import create_network_key
-from mycelium.admin.removals_file import removals_text
+from mycelium.admin.removals_file import REMOVALS_FILE_BYTES, removals_text
 from mycelium.daemon.members import Members, removals_path
 from mycelium.errors import ConfigError, LocalError
 from mycelium.identity import Identity
@@ -143,7 +143,7 @@ def test_who_was_removed_is_told_kept_and_read_again(tmp_path: Path) -> None:
     assert not one.members.tell([told])
     assert one.policy.bars(OTHER.address)
     one.run()
-    assert removals_path(one.settings.key_file).read_text().partition("\n")[2] == removals_text([told])
+    assert removals_path(one.settings.key_file).read_text() == removals_text([told]), "what earlier versions read too"
     again = Running(tmp_path)
     assert again.policy.bars(OTHER.address)
     assert again.members.summary() == "until 2027-01-16; 1 removed"
@@ -212,13 +212,20 @@ def test_certificates_that_are_never_valid_together_are_refused_at_the_start(tmp
 
 def test_a_list_that_is_damaged_is_asked_of_neighbours(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = removals_path(tmp_path / "key")
+    whole = removals_text([removals(1, OTHER)]).encode()
     for content, why in (
-        (b"?", "holds something else"),
-        (b"# mycelium 999.1\n?", "was written by mycelium 999.1, and"),
+        (b"?", f"line 1 of {path} is not what"),
+        (whole + b"?", f"line 2 of {path} is not what"),
+        (whole.ljust(REMOVALS_FILE_BYTES + 1, b"\n"), f"{path} is longer than"),
     ):
         path.write_bytes(content)
         assert not Running(tmp_path).policy.bars(OTHER.address)
-        assert f"who was removed is asked of neighbours: {path} {why}" in caplog.text
+        assert f"who was removed is asked of neighbours: {why}" in caplog.text
+
+
+def test_a_list_that_says_which_version_wrote_it_is_read(tmp_path: Path) -> None:
+    removals_path(tmp_path / "key").write_text("# mycelium 0.1.0\n" + removals_text([removals(1, OTHER)]))
+    assert Running(tmp_path).policy.bars(OTHER.address)
 
 
 def test_a_list_behind_a_link_is_not_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
