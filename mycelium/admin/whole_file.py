@@ -1,7 +1,8 @@
 """Writes files whole: after a crash, a kill or a full disk there is the old file or the new one, never a part.
 
 What root writes in place of another user's file stays that user's, and what it writes into a folder of the service's user is
-that one's: the daemon could not read it otherwise.
+that one's: the daemon could not read it otherwise. In a folder that others may write to, such as /tmp, all is root's: anybody
+may have put a file there to be given what takes its place.
 """
 
 import contextlib
@@ -15,6 +16,7 @@ from typing import Final
 from mycelium.admin.service_unit import NAME
 
 PUBLIC: Final = 0o644  # mode of a file without secrets
+_FOR_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 def replace_whole(path: Path, data: bytes, *, mode: int) -> None:
@@ -55,10 +57,12 @@ def _owner(path: Path) -> tuple[int, int] | None:
 
     if os.geteuid() != 0:
         return None
+    folder = path.parent.stat()
+    if folder.st_mode & _FOR_OTHERS:
+        return None
     with contextlib.suppress(FileNotFoundError):
         old = path.lstat()
         return (old.st_uid, old.st_gid) if stat.S_ISREG(old.st_mode) else None
-    folder = path.parent.stat()
     with contextlib.suppress(KeyError):
         if pwd.getpwnam(NAME).pw_uid == folder.st_uid:
             return folder.st_uid, folder.st_gid

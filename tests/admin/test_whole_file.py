@@ -55,6 +55,16 @@ def test_what_root_writes_in_place_of_a_file_is_its_owner_s(tmp_path: Path, give
     assert len(given) == 1
 
 
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o770])
+def test_who_puts_a_file_where_root_writes_is_not_given_what_takes_its_place(
+    tmp_path: Path, given: list[tuple[int, int]], mode: int
+) -> None:
+    (tmp_path / "planted").write_bytes(b"")
+    tmp_path.chmod(mode)
+    replace_whole(tmp_path / "planted", b"a secret", mode=0o600)
+    assert given == []
+
+
 def test_what_root_writes_into_the_service_s_folder_is_the_service_s(
     tmp_path: Path, given: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
