@@ -30,8 +30,8 @@ def example() -> None:
 def check(context: click.Context, file: Path | None) -> int:
     """Look for mistakes in a configuration file. Without FILE, look in all that a start would read.
 
-    Files that the settings name must be there, and readable for the user who asks. The exit status is 2 if there is a
-    mistake.
+    Files that the settings name must be there, and readable for the user who asks; where root asks about the service's
+    configuration, for the service's user too. The exit status is 2 if there is a mistake.
     """
     from mycelium.admin import config as settings
     from mycelium.cli.named_files import file_troubles
@@ -40,7 +40,7 @@ def check(context: click.Context, file: Path | None) -> int:
     path = settings.config_file(given, os.environ)
     settings.refuse_misspelt(os.environ)
     found, sources = settings.read(given, os.environ)
-    troubles = list(file_troubles(found))
+    troubles = list(file_troubles(found, path))
     for name, trouble in troubles:
         source = sources.get(name, "")
         click.echo(f"mycelium: {f'{path}: {name}' if source == str(path) else source or name}: {trouble}", err=True)

@@ -1,5 +1,6 @@
 """`mycelium doctor`: what keeps this node from working, and the one thing to do about each."""
 
+import os
 import textwrap
 from typing import TYPE_CHECKING, Final
 
@@ -38,7 +39,8 @@ def doctor(context: click.Context, as_json: bool) -> int:
 
     node = _ask(connect(context))
     if isinstance(node, str):
-        host = host_facts.before_a_start(config.load(options.given(context)))
+        given = options.given(context)
+        host = host_facts.before_a_start(config.load(given), config.config_file(given, os.environ))
     else:
         host = host_facts.running(node.status.tun, node.status.listening)
     found = examine(host, node)

@@ -60,8 +60,8 @@ def running(interface: str | None, listening: list[str]) -> HostFacts:
     )
 
 
-def before_a_start(settings: Settings) -> HostFacts:
-    """Returns what matters to a daemon that is to be started with these settings."""
+def before_a_start(settings: Settings, config_file: Path | None = None) -> HostFacts:
+    """Returns what matters to a daemon that is to be started with these settings, of a configuration file perhaps."""
     has_tun = not settings.no_tun
     return HostFacts(
         time_s=time.time(),
@@ -70,7 +70,7 @@ def before_a_start(settings: Settings) -> HostFacts:
         device_trouble=_device_trouble() if has_tun else None,
         lacks_rights=has_tun and not has_net_admin(),
         port_trouble=_port_trouble([url.port for url in settings.listen] or [DEFAULT_PORT]),
-        file_troubles=[f"{flag(name)}: {trouble}" for name, trouble in file_troubles(settings)],
+        file_troubles=[f"{flag(name)}: {trouble}" for name, trouble in file_troubles(settings, config_file)],
     )
 
 

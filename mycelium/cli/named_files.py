@@ -1,8 +1,10 @@
 """Whether a start could use the files that settings name: they are read as it reads them, and nothing is made or changed."""
 
 import os
+import pwd
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from errno import EINVAL
 from functools import partial
 from pathlib import Path
@@ -11,19 +13,62 @@ from mycelium.admin.config import Settings
 from mycelium.admin.keyfile import is_default, load_identity
 from mycelium.admin.network_file import read_network
 from mycelium.admin.private_file import read_api_token
+from mycelium.admin.service_unit import CONFIG_FILE, NAME
+from mycelium.cli.service import PACKAGED_UNIT_FILE, UNIT_FILE
 from mycelium.errors import IdentityError, LocalError, ResolveError
 from mycelium.peer_list_url import PeerListUrl
 
 
-def file_troubles(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yields the names of settings whose files a start could not use, each with the reason."""
+def file_troubles(settings: Settings, config_file: Path | None = None) -> Iterator[tuple[str, str]]:
+    """Yields the names of settings whose files a start could not use, each with the reason.
+
+    Where root asks about the service's configuration, its user must be able to use them too.
+    """
+    user = _user_of(config_file)
     for name, use in _uses(settings):
-        try:
-            use()
-        except LocalError as error:
-            yield name, str(error)
-        except OSError as error:
-            yield name, f"{getattr(settings, name)}: {error.strerror}"
+        trouble = _trouble(settings, name, use)
+        is_roots_own = name == "key_file" and is_default(settings.key_file)  # the service has its default elsewhere
+        if trouble is None and user is not None and not is_roots_own:
+            with _acting_as(user):
+                trouble = _trouble(settings, name, use)
+        if trouble is not None:
+            yield name, trouble
+
+
+def _trouble(settings: Settings, name: str, use: Callable[[], object]) -> str | None:
+    try:
+        use()
+    except LocalError as error:
+        return str(error)
+    except OSError as error:
+        return f"{getattr(settings, name)}: {error.strerror}"
+    return None
+
+
+def _user_of(config_file: Path | None) -> pwd.struct_passwd | None:
+    """Returns who reads what a configuration names, where that is not who asks."""
+    is_installed = UNIT_FILE.exists() or PACKAGED_UNIT_FILE.exists()
+    if os.geteuid() != 0 or config_file != CONFIG_FILE or not is_installed:
+        return None
+    try:
+        return pwd.getpwnam(NAME)
+    except KeyError:
+        return None  # the service never ran
+
+
+@contextmanager
+def _acting_as(user: pwd.struct_passwd) -> Iterator[None]:
+    """Has files be opened as a user may, who is not root."""
+    groups, group = os.getgroups(), os.getegid()
+    os.setgroups(os.getgrouplist(user.pw_name, user.pw_gid))
+    os.setegid(user.pw_gid)
+    os.seteuid(user.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
 
 
 def _uses(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:

@@ -1,15 +1,20 @@
 """Files that settings name are there and can be read, or it is told which are not, and why."""
 
 import os
-from collections.abc import Callable
+import pwd
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mycelium.admin import keyfile
 from mycelium.admin.config import Settings
 from mycelium.admin.keyfile import create_identity
 from mycelium.admin.private_file import create_network_key, create_private
+from mycelium.cli import named_files
 from mycelium.cli.named_files import file_troubles
 from mycelium.errors import LocalError
 from mycelium.identity import SEED_BYTES
@@ -95,3 +100,43 @@ def test_what_a_start_cannot_use_is_told_by_its_setting(
     else:
         [(name, reason)] = found
         assert (name, str(tmp_path / file) in reason) == (setting, True)
+
+
+@pytest.fixture
+def etc(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of the configuration of a service, whose user is nobody: any user may look into it."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    (folder / "unit").touch()
+    monkeypatch.setattr(named_files, "UNIT_FILE", folder / "unit")
+    monkeypatch.setattr(named_files, "CONFIG_FILE", folder / "mycelium.toml")
+    monkeypatch.setattr(named_files, "NAME", "nobody")
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_root_is_told_what_the_user_of_the_service_cannot_read(etc: Path) -> None:
+    settings = Settings(key_file=etc / "key", network_key_file=etc / "corp.key")
+    create_identity(etc / "key", b"s" * SEED_BYTES)
+    create_network_key(etc / "corp.key")
+    mine = os.geteuid(), os.getegid(), os.getgroups()
+    found = dict(file_troubles(settings, etc / "mycelium.toml"))
+    assert found.keys() == {"network_key_file", "key_file"}
+    assert f"user nobody may not: 'chown nobody {etc}/corp.key' lets it" in found["network_key_file"]
+    assert (os.geteuid(), os.getegid(), os.getgroups()) == mine
+    assert list(file_troubles(settings, etc / "other.toml")) == [], "root starts another daemon itself"
+    for name in ("key", "corp.key"):
+        os.chown(etc / name, pwd.getpwnam("nobody").pw_uid, -1)
+    assert list(file_troubles(settings, etc / "mycelium.toml")) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_the_service_does_not_use_the_default_key_of_root(etc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = keyfile.own_key_path()
+    create_identity(own, b"s" * SEED_BYTES, parents=True)
+    assert list(file_troubles(Settings(key_file=own), etc / "mycelium.toml")) == []
+    (etc / "unit").unlink()
+    create_network_key(etc / "corp.key")
+    monkeypatch.setattr(named_files, "PACKAGED_UNIT_FILE", etc / "packaged")
+    assert list(file_troubles(Settings(key_file=own, network_key_file=etc / "corp.key"), etc / "mycelium.toml")) == []
