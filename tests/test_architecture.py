@@ -1,4 +1,4 @@
-"""ARCHITECTURE.md, docs/experiments.md and docs/figures.md: what they name is there, and links lead somewhere.
+"""ARCHITECTURE.md, docs/experiments.md and docs/figures.md: what they name is there. Links of all documents lead somewhere.
 
 Decisions stay short, and figures have a date and a command.
 """
@@ -19,6 +19,15 @@ ROOMS: Final = [path for path in (ROOT / "mycelium").iterdir() if (path / "__ini
 DECISIONS: Final = TEXT.partition("\n## Decisions\n")[2]
 MOST_LINES: Final = 5  # of a decision; what it took to find is in docs/experiments.md
 MOST_CHARACTERS: Final = 132
+DOCUMENTS: Final = sorted(
+    str(path.relative_to(ROOT)) for folder in (ROOT, ROOT / "docs") for path in folder.glob("*.md")
+)
+LINK: Final = re.compile(r"\]\(([\w./-]*)(?:#([\w-]+))?\)")
+SHORT_LINES: Final = (
+    "README.md",
+    "SECURITY.md",
+    *(f"docs/{name}.md" for name in ("experiments", "figures", "joining", "limits", "running", "simulator")),
+)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -38,15 +47,18 @@ def test_each_room_is_described(room: str) -> None:
     assert f"`{room}/`" in TEXT
 
 
-@pytest.mark.parametrize("document", ["ARCHITECTURE.md", "docs/experiments.md", "docs/figures.md", "docs/simulator.md"])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_each_link_leads_to_a_document_and_a_heading_of_it(document: str) -> None:
     path = ROOT / document
-    links = re.findall(r"\]\(([\w./-]*)(?:#([\w-]+))?\)", path.read_text(encoding="utf-8"))
-    assert len(links) > 3
-    for file, anchor in links:
+    for file, anchor in LINK.findall(path.read_text(encoding="utf-8")):
         target = path.parent / file if file else path
         assert target.exists(), file
         assert not anchor or anchor in _anchors(target.read_text(encoding="utf-8")), (file, anchor)
+
+
+def test_links_are_found_with_and_without_a_heading() -> None:
+    text = "[a](docs/x.md), [b\nc](#here), ![d](y.png), [e](../z.md#there), [f](https://example.org/)"
+    assert LINK.findall(text) == [("docs/x.md", ""), ("", "here"), ("y.png", ""), ("../z.md", "there")]
 
 
 def test_decisions_are_short_and_under_headings() -> None:
@@ -75,9 +87,9 @@ def test_figures_have_a_date_and_a_command_and_say_what_is_worst(section: str) -
     assert section.startswith("How they were taken\n") or "worst" in section.lower()
 
 
-@pytest.mark.parametrize("document", ["experiments", "figures", "simulator"])
-def test_lines_of_what_was_measured_are_short_but_in_tables(document: str) -> None:
-    lines = (ROOT / "docs" / f"{document}.md").read_text(encoding="utf-8").splitlines()
+@pytest.mark.parametrize("document", SHORT_LINES)
+def test_lines_are_short_but_in_tables(document: str) -> None:
+    lines = (ROOT / document).read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if len(line) > MOST_CHARACTERS and not line.startswith("|")] == []
 
 
