@@ -137,7 +137,7 @@ def remove(root: Path, member: str) -> None:
 @_root
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 def recover(root: Path, file: Path) -> None:
-    """Bring a ROOT from a backup up to date. FILE is what a member keeps of who was removed, '….removed' beside its key.
+    """Bring a ROOT from a backup up to date. FILE is what a member keeps beside its key: priv_key.bin.removed.
 
     Without it, lists that the old ROOT signs are refused as older, or bring back whom it does not know to be removed.
     """
