@@ -144,6 +144,20 @@ def test_a_key_that_a_daemon_runs_with_is_not_moved(
 
 
 @pytest.mark.usefixtures("asked")
+def test_what_is_a_link_beside_the_key_is_not_followed_and_the_key_stays(
+    of_root: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """The key is the last to move: it is what a second attempt begins with."""
+    epoch_path(of_root).unlink()
+    (tmp_path / "secret").write_text("of others")
+    epoch_path(of_root).symlink_to(tmp_path / "secret")
+    assert main(["service", "install"]) == 1
+    assert f"cannot read {epoch_path(of_root)}: " in capsys.readouterr().err
+    assert of_root.exists()
+    assert list((tmp_path / "state").iterdir()) == []
+
+
+@pytest.mark.usefixtures("asked")
 def test_the_unit_can_be_printed(capsys: Capture) -> None:
     assert main(["service", "unit"]) == 0
     assert capsys.readouterr().out.startswith("[Unit]\n")

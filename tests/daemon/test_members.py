@@ -193,14 +193,19 @@ def test_a_start_with_a_wrong_clock_says_so_and_is_a_members_once_that_is_set(
 
 
 @pytest.mark.parametrize(("set_by", "pardoned"), [(SKEW_S + 2, True), (-SKEW_S - 2, True), (SKEW_S - 2, False)])
-def test_who_was_refused_may_try_again_once_the_clock_is_set(tmp_path: Path, set_by: int, pardoned: bool) -> None:
+def test_who_was_refused_may_try_again_once_the_clock_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, set_by: int, pardoned: bool
+) -> None:
     one = Running(tmp_path)
     one.run()
     assert one.members._gate is not None
     one.members._gate._bar(OTHER.address, EXPIRED, now=monotonic())
+    changes: list[float] = []
+    monkeypatch.setattr(one.node, "network_changed", lambda *, now: changes.append(now))  # has peers dialled at once
     one.clock += set_by
     one.run()
     assert one.policy.bars(OTHER.address) == (None if pardoned else EXPIRED)
+    assert len(changes) == pardoned
 
 
 def test_certificates_that_are_never_valid_together_are_refused_at_the_start(tmp_path: Path) -> None:
