@@ -152,7 +152,8 @@ def _part_with_room(removed: list[RemovedNode]) -> int:
 def create_root(path: Path) -> NetworkRoot:
     """Writes the root of a new network; raises LocalError where there is a file already."""
     root = NetworkRoot(seed=os.urandom(SEED_BYTES), key=os.urandom(SEED_BYTES))
-    create_private(path, msgspec.json.encode(root), name=f"the root file {path}", error=LocalError)
+    name = f"the root file {path}"
+    create_private(path, msgspec.json.encode(root), name=name, error=LocalError, is_daemons=False)
     return root
 
 

@@ -89,13 +89,14 @@ def require_private(mode: int, path: Path, *, name: str, error: type[LocalError]
         raise error(f"{name} is open to other users (mode {mode:04o}): chmod 600 {path}")
 
 
-def create_private(path: Path, data: bytes, *, name: str, error: type[LocalError]) -> None:
+def create_private(path: Path, data: bytes, *, name: str, error: type[LocalError], is_daemons: bool = True) -> None:
     """Writes a file that its owner alone may read, synced to disk: the whole of it or none.
 
-    Raises `error` if there is a file already, which is not changed, or if it cannot be written.
+    Raises `error` if there is a file already, which is not changed, or if it cannot be written. One that no daemon reads is
+    root's in the service's folder too.
     """
     try:
-        create_whole(path, data, mode=_MODE)
+        create_whole(path, data, mode=_MODE, is_daemons=is_daemons)
     except FileExistsError as cause:
         raise error(f"{name} exists already and was not changed") from cause
     except FileNotFoundError as cause:

@@ -25,20 +25,23 @@ def replace_whole(path: Path, data: bytes, *, mode: int) -> None:
         os.replace(temporary, path)
 
 
-def create_whole(path: Path, data: bytes, *, mode: int) -> None:
-    """Writes a file that is not there yet, synced to disk; raises FileExistsError if it is, or another OSError."""
-    with _written_apart(path, data, mode) as temporary:
+def create_whole(path: Path, data: bytes, *, mode: int, is_daemons: bool = True) -> None:
+    """Writes a file that is not there yet, synced to disk; raises FileExistsError if it is, or another OSError.
+
+    One that no daemon reads is root's in the service's folder too.
+    """
+    with _written_apart(path, data, mode, is_daemons=is_daemons) as temporary:
         os.link(temporary, path)  # unlike a rename, a link never replaces a file
 
 
 @contextlib.contextmanager
-def _written_apart(path: Path, data: bytes, mode: int) -> Iterator[str]:
+def _written_apart(path: Path, data: bytes, mode: int, *, is_daemons: bool = True) -> Iterator[str]:
     """Writes a temporary file beside `path`, and has what the block makes of it written to disk too."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(descriptor, mode)
-            if (owner := _owner(path)) is not None:
+            if is_daemons and (owner := _owner(path)) is not None:
                 with contextlib.suppress(PermissionError):  # of a daemon, which may give nothing away
                     os.fchown(descriptor, *owner)
             file.write(data)

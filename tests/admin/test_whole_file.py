@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mycelium.admin.network_root import create_root
 from mycelium.admin.whole_file import create_whole, replace_whole
 
 
@@ -72,6 +73,8 @@ def test_what_root_writes_into_the_service_s_folder_is_the_service_s(
     monkeypatch.setattr(pwd, "getpwnam", lambda _: of_service)
     create_whole(tmp_path / "new", b"one", mode=0o600)
     assert given == [(tmp_path.stat().st_uid, tmp_path.stat().st_gid)]
+    create_root(tmp_path / "corp.root")  # whoever takes over the daemon must not decide who is a member
+    assert len(given) == 1
 
 
 def test_a_file_that_may_not_be_given_away_is_written_all_the_same(
