@@ -290,7 +290,6 @@ class Advertiser:
 
     def _retract(self, row: Destination, receivers: int, *, now: float) -> None:
         if receivers:
-            row.told_in = self.batch
             retraction = Update(row.node, distance(row.sequence, INFINITY))
             for neighbour in self._table.neighbours_in(receivers):
                 neighbour.retractions.append(retraction)

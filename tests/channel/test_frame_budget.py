@@ -372,6 +372,17 @@ def test_longer_frames_that_some_traffic_fills_prove_enough() -> None:
     assert relaxed(budget, length=1_000, now=2 * RELAX_AFTER_S) == budget.usual == FRAME_PLAINTEXT
 
 
+def test_frames_of_before_a_report_prove_nothing_after_it() -> None:
+    budget = FrameBudget(floor=FLOOR, now=0.0)
+    budget.slow(TEN_MBIT, now=0.0)
+    assert relaxed(budget, length=2_500, now=RELAX_AFTER_S) == 5_000
+    for _ in range(FRAMES_IN_A_ROW):
+        budget.sent(5_000, 4)
+    budget.slow(TEN_MBIT, now=RELAX_AFTER_S)
+    moments = (2 * RELAX_AFTER_S, 3 * RELAX_AFTER_S)
+    assert [relaxed(budget, length=2_500, now=now) for now in moments] == [5_000, 5_000]
+
+
 def test_single_datagrams_neither_prove_a_path_quick_nor_come_between_frames_that_do() -> None:
     """Their receiver can't tell how long they take, though they are longer than such a slow path allows."""
     budget = FrameBudget(floor=FLOOR, now=0.0)

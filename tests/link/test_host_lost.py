@@ -166,6 +166,14 @@ def test_death_of_a_neighbour_under_pings_is_left_in_time(is_told: bool) -> None
     assert statistics.median(found) < (0.09 if is_told else 0.125)
 
 
+def test_why_a_peer_can_t_be_reached_is_kept_for_its_handshake() -> None:
+    net = NodeNet()
+    a = net.add("a").node
+    handshake = a.handshakes.begin(Endpoint("udp", "192.0.2.9", 1), pin=None, now=net.now)
+    a.unreachable({Endpoint("udp", "192.0.2.8", 1): "no route", Endpoint("udp", "192.0.2.9", 1): "closed"}, now=net.now)
+    assert a.handshakes._initiations[handshake].cause(now=net.now) == "closed"
+
+
 def test_lies_about_unreachable_neighbours_cost_some_probes_and_no_link() -> None:
     net = ready_pair(0.0005)
     net.run(10)

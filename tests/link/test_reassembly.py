@@ -63,6 +63,15 @@ def test_a_frame_that_is_one_burst_lies_in_it_and_parts_are_copied() -> None:
     assert inbox.add_burst(memoryview(buffer)[SEGMENT:], SEGMENT) == ([(1, sealed)], [])
 
 
+def test_what_had_come_already_counts_once_though_it_comes_again_behind_what_was_missing() -> None:
+    sent = chunks(1, sealed_frame(5, 8_000))
+    once, again = make_reassembly(), make_reassembly()
+    for inbox, late in ((once, sent[1:2]), (again, sent[1:3])):
+        inbox.add_burst(burst_of(sent[2:3]), SEGMENT)
+        inbox.add_burst(burst_of(late), SEGMENT)
+    assert [inbox._partial[1].held for inbox in (once, again)] == [2 * PAYLOAD] * 2
+
+
 def test_a_whole_frame_among_others_chunks_lies_where_it_came() -> None:
     first, second = sealed_frame(5, 5_000), sealed_frame(6, 6_000)
     lost, *rest = chunks(1, first)

@@ -90,6 +90,36 @@ def test_what_a_neighbour_was_told_while_it_was_suspected_is_told_anew() -> None
     assert sorted(updates_to(lab.flush(), 2)) == [(MANY[-2], 61), (MANY[-1], INFINITY)]
 
 
+def test_what_may_not_have_arrived_of_a_table_is_told_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.routing.advertise.DUMP_ROWS_AT_ONCE", ROWS_BEFORE_OFFER)
+    lab = settled(*MANY)
+    assert held_by(lab, 2).routes > len(MANY)
+    lab.engine.neighbour_up(address(5), 10, now=lab.now)
+    while not updates_to(lab.wait(0.001), 5):
+        pass
+    kept = held_by(lab, 5)
+    unheard(lab, 5)
+    missed = updates_to(lab.wait(1), 5)
+    assert len(missed) > ROWS_BEFORE_OFFER
+    back(lab, 5)
+    unheard(lab)
+    lab.says(5, Resume(kept))
+    told = lab.wait(1)
+    assert isinstance(told[5][0], Resumed)
+    assert set(missed) <= set(updates_to(told, 5))
+
+
+def test_what_others_hold_is_known_before_they_are_told_of_the_first_silence() -> None:
+    kept = held_by(settled(*MANY), 2)
+    lab = settled(*MANY)  # of which nobody has wanted a digest
+    lab.engine.neighbour_suspect(address(1), True, now=lab.now)
+    unheard(lab, 1, 2)
+    assert updates_to(lab.flush(), 2)
+    back(lab, 2)
+    lab.says(2, Resume(kept))
+    assert isinstance(lab.flush()[2][0], Resumed)
+
+
 def test_a_route_of_which_a_neighbour_was_not_told_the_newest_is_told_anew() -> None:
     lab = settled(*MANY)
     kept = held_by(lab, 2)
