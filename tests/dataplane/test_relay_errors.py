@@ -12,7 +12,17 @@ from mycelium.limits import (
 )
 from mycelium.node.event_kind import EventKind
 from mycelium.routing.excess import LIES, LOST
-from mycelium.wire.train import DATA, ERROR, ERROR_HOP_LIMIT, ERROR_LABEL, ERROR_QUOTE, QUOTED_TAG_BYTES, TRAIN_HEADER
+from mycelium.session.session import Session
+from mycelium.wire.train import (
+    DATA,
+    ERROR,
+    ERROR_HOP_LIMIT,
+    ERROR_LABEL,
+    ERROR_NO_ROUTE,
+    ERROR_QUOTE,
+    QUOTED_TAG_BYTES,
+    TRAIN_HEADER,
+)
 from sim.net.node_net import NodeNet
 from tests.support.small_meshes import counter, deliver, ping, ready_line
 
@@ -50,6 +60,23 @@ def test_one_neighbour_leaves_errors_to_others_and_is_named_when_it_sends_withou
     assert draw(b"honest", 100) == RELAY_ERRORS_OF_ALL.little_at_once
     assert draw(b"liar", 1) == 0
     assert excesses.take() == [(b"liar", LOST)]
+
+
+def test_only_the_waypoint_is_left_by_which_the_train_has_gone_that_an_error_is_about() -> None:
+    net = ready("abc")
+    errors, peer = net.hosts["a"].node.relay_errors, net.hosts["c"].address
+    left: list[bytes] = []
+
+    def leave(session: Session, waypoint: bytes, *, now: float) -> None:
+        left.append(waypoint)
+
+    errors._leave = leave
+    tags = [bytes((number,)) * QUOTED_TAG_BYTES for number in range(3)]
+    recent = net.hosts["a"].node.sessions.by_peer[peer].recent
+    recent.extend((900 + number, tag, b"", b"home %d" % number) for number, tag in enumerate(tags))
+    for counter_, tag in ((901, tags[1]), (902, tags[0])):  # the second one is about no train
+        errors._leave_waypoint(memoryview(ERROR_QUOTE.pack(ERROR_NO_ROUTE, 0, counter_, peer, tag)), now=net.now)
+    assert left == [b"home 1"]
 
 
 def error_body(net: NodeNet, *, signer: Identity, source: bytes | None = None, tag_flip: int = 0) -> bytes:

@@ -1,6 +1,9 @@
 """The data path of a node, put together."""
 
+import pytest
+
 from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE, HEADER_BYTES
+from mycelium.wire.train import SESSION_COOKIE, TRAIN_HEADER
 from tests.channel.support import awaited_proof
 from tests.support.small_meshes import deliver, ping, ready_line, ready_pair, received
 
@@ -24,7 +27,10 @@ def test_packets_that_wait_for_a_session_that_fails_are_rejected() -> None:
     assert tuple(error[HEADER_BYTES : HEADER_BYTES + 2]) == ADDRESS_UNREACHABLE
 
 
-def test_trains_whose_proof_has_come_are_taken_at_the_next_deadline_whatever_else_is_ready() -> None:
+@pytest.mark.parametrize("is_by_deadline", [True, False])
+def test_trains_whose_proof_has_come_are_taken_at_the_next_deadline_or_other_train_whatever_else_is_ready(
+    is_by_deadline: bool,
+) -> None:
     net = ready_line("abc")
     deliver(net, "a", "c")
     c, a = net.hosts["c"], net.hosts["a"]
@@ -38,5 +44,9 @@ def test_trains_whose_proof_has_come_are_taken_at_the_next_deadline_whatever_els
     assert data not in received(net, "c")
     c.node.sessions.take_early(session, awaited.early)
     assert c.node.sessions.ready == []
-    c.running.act(c.node.handle_timeout)
+    cookie = (64, 0, SESSION_COOKIE, 0, 0, 0, 0, c.address, a.address)
+    if is_by_deadline:
+        c.running.act(c.node.handle_timeout)
+    else:
+        c.running.act(c.node.receiving._receive_train, cookie, memoryview(TRAIN_HEADER.pack(*cookie)), b"")
     assert data in received(net, "c")

@@ -238,6 +238,7 @@ def test_a_node_that_changes_its_home_tells_its_sessions() -> None:
         host.address for host in net.hosts.values() if host.node.routing.is_landmark and host.address != session.home
     )
     node_of(net, one).routing.landmarks.homes = (elsewhere,)
+    session.lose(elsewhere, now=net.now)  # before it was the home
     sending = node_of(net, one).sending
     lost: list[bytes] = []
 
@@ -249,6 +250,8 @@ def test_a_node_that_changes_its_home_tells_its_sessions() -> None:
     sending.send_item = lose  # type: ignore[method-assign, assignment]
     net.run(2, until=lambda: bool(lost))
     net.run(3, until=lambda: session.home == elsewhere)
+    assert session.home == elsewhere
+    assert session.lost == {}
 
 
 def test_nothing_is_told_where_everything_is_in_scope() -> None:
