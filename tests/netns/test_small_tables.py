@@ -1,4 +1,4 @@
-"""A dozen daemons whose tables hold four nodes each, but one that keeps all it hears of: the rest is reached by its home."""
+"""Thirteen daemons whose tables hold four nodes each, but one that keeps all it hears of: the rest is reached by its home."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
