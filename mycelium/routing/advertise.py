@@ -185,10 +185,11 @@ class Advertiser:
             self._rests_since, self._rests_for = now, 0 if self._dirty or is_free else told
         if self._dirty:
             self.flush_at = max(now + self._parameters.urgent_batch_s, self._rest_ends())
-        room = self._dumps.room(self._untaken_bytes, now=now)
+        waiting = self._dumps.waiting()
+        room = self._dumps.room(len(waiting), self._untaken_bytes, now=now)
+        for neighbour in waiting:
+            room -= self._dump(neighbour, min(room, DUMP_ROWS_AT_ONCE), now=now)
         for neighbour in self._table.by_address.values():
-            if neighbour.dump_due or neighbour.untold:
-                room -= self._dump(neighbour, min(room, DUMP_ROWS_AT_ONCE), now=now)
             if neighbour.answers:
                 self._answer(neighbour)
             if neighbour.newer:

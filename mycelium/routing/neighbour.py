@@ -32,6 +32,7 @@ class Neighbour:
         "digest_due",
         "distrusted",
         "dump_due",
+        "dumped_at",
         "heard",
         "lacking",
         "link_cost",
@@ -77,6 +78,7 @@ class Neighbour:
         self.resync = resync  # waits between requests for its whole table
         self.resync_at = 0.0  # earliest time of the next such request
         self.dump_due = True  # a new stream starts with our whole table
+        self.dumped_at = -inf  # when it was told a portion of that last
         self.untold: list[Destination] = []  # rows of a dump under way, the next one last
         self.offer_until = 0.0  # until then most of a dump waits for what the other end has kept (`resumption.py`)
         self.resumed: dict[bytes, int] = {}  # routes that it has kept, by node, while a dump has not come to them
