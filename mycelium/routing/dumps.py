@@ -16,12 +16,12 @@ ROUND_S: Final = 10.0  # for all tables that are being told, or hundreds of such
 class Dumps:
     """The neighbours that have not acknowledged what they were told of a table lately."""
 
-    __slots__ = ("_most", "_table", "_told_at")
+    __slots__ = ("_awaited", "_most", "_table")
 
     def __init__(self, table: RouteTable) -> None:
         self._table = table
         self._most = 1  # tables that were being told at once since there was none
-        self._told_at: dict[bytes, float] = {}  # by neighbour, the one that was told last is last
+        self._awaited: dict[bytes, Neighbour] = {}  # by address
 
     def waiting(self) -> list[Neighbour]:
         """Returns the neighbours that are to be told more of the table, in turn."""
@@ -30,8 +30,8 @@ class Dumps:
 
     def told(self, neighbour: Neighbour, *, now: float) -> None:
         """Notes that a neighbour is told a portion of the table."""
-        self._told_at.pop(neighbour.address, None)
-        self._told_at[neighbour.address] = neighbour.dumped_at = now
+        neighbour.dumped_at = now
+        self._awaited[neighbour.address] = neighbour
 
     def room(self, tables: int, untaken_bytes: Callable[[bytes], int], *, now: float) -> int:
         """Returns how many rows may be told now of so many tables together.
@@ -39,14 +39,14 @@ class Dumps:
         `untaken_bytes` tells what a neighbour has not acknowledged.
         """
         if len(self._table.by_address) <= FEW:
-            self._told_at.clear()
+            self._awaited.clear()
             return DUMPED_AT_ONCE
         self._most = max(self._most, tables) if tables else 1
         awaited_s = min(AWAITED_S, ROUND_S / self._most)
         untaken = {
-            address: untaken_bytes(address)
-            for address, at in self._told_at.items()
-            if now < at + awaited_s and address in self._table.by_address
+            one: untaken_bytes(address)
+            for address, one in self._awaited.items()
+            if now < one.dumped_at + awaited_s and address in self._table.by_address
         }
-        self._told_at = {address: self._told_at[address] for address, size in untaken.items() if size}
+        self._awaited = {one.address: one for one, size in untaken.items() if size}
         return 0 if sum(untaken.values()) >= DUMPS_UNTAKEN_BYTES else DUMP_ROWS_AT_ONCE

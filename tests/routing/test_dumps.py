@@ -44,7 +44,7 @@ def test_those_who_were_told_long_ago_are_forgotten_where_there_are_few() -> Non
     for name in range(1, 100):
         lab.up(name)
         lab.down(name)
-    assert len(lab.engine._advertiser._dumps._told_at) <= FEW
+    assert len(lab.engine._advertiser._dumps._awaited) <= FEW
 
 
 @pytest.mark.parametrize("is_down", [False, True], ids=["silent", "down"])
