@@ -109,12 +109,18 @@ def test_a_link_comes_up_and_carries_anything_where_an_mtu_is_576(directions: se
     assert {link_of(net, one, other).paths.active.mtu.size for one, other in directions} == {NARROW_DATAGRAM}
 
 
-def test_datagrams_that_overtake_message_3_are_kept_within_a_bound_and_only_from_where_message_1_came_from() -> None:
+def with_message_2() -> tuple[HandshakeEnd, HandshakeEnd, memoryview]:
+    """Returns the initiator and the responder of a handshake, and the answer that the former has not got yet."""
     ours, theirs = HandshakeEnd(OWN), HandshakeEnd(PEER)
     ours.handshakes.begin(HERE, pin=None, now=0.0)
     for _, message_1 in ours.take_datagrams():
         theirs.receive(message_1)
     [(_, message_2)] = theirs.take_datagrams()
+    return ours, theirs, message_2
+
+
+def test_datagrams_that_overtake_message_3_are_kept_within_a_bound_and_only_from_where_message_1_came_from() -> None:
+    ours, theirs, message_2 = with_message_2()
     ours.receive(message_2)
     index = int.from_bytes(message_2[4:8], "big")
     early, keep = memoryview(b"early"), theirs.handshakes.keep_early
@@ -131,11 +137,7 @@ def test_datagrams_that_overtake_message_3_are_kept_within_a_bound_and_only_from
 
 
 def test_datagrams_that_overtook_a_message_3_that_never_comes_are_counted() -> None:
-    ours, theirs = HandshakeEnd(OWN), HandshakeEnd(PEER)
-    ours.handshakes.begin(HERE, pin=None, now=0.0)
-    for _, message_1 in ours.take_datagrams():
-        theirs.receive(message_1)
-    [(_, message_2)] = theirs.take_datagrams()
+    _, theirs, message_2 = with_message_2()
     index = int.from_bytes(message_2[4:8], "big")
     for burst, size in ((b"1234567", 3), (b"early", 5)):
         assert theirs.handshakes.keep_early(index, HERE, memoryview(burst), size, arrived_at=0.5)

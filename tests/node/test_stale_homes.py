@@ -140,25 +140,26 @@ def test_a_record_that_is_out_of_date_is_looked_up_again_while_a_session_is_requ
     assert deliver(net, *AB, within=2.5) > 0
 
 
-def test_a_node_that_was_unknown_a_moment_ago_is_answered_at_once_when_it_speaks_first() -> None:
+def just_joined() -> NodeNet:
+    """Returns a mesh whose `b` has a home, and was unknown when `a` looked it up a moment ago."""
     net = mesh(without="b")
     add(net, "b")
     ping(net, *AB)
     net.run(2, until=lambda: counter(net, "a", "lookups_failed") == 1)
     net.join(*"bv")
     net.run(3, until=lambda: bool(homes(net, "b")))
+    return net
+
+
+def test_a_node_that_was_unknown_a_moment_ago_is_answered_at_once_when_it_speaks_first() -> None:
+    net = just_joined()
     deliver(net, *BA)
     assert deliver(net, *AB) <= ROUND_TRIP_S
     assert counter(net, "a", "lookups") == 1
 
 
 def test_a_node_that_was_unknown_a_moment_ago_is_found_soon_after_it_has_joined() -> None:
-    net = mesh(without="b")
-    add(net, "b")
-    ping(net, *AB)
-    net.run(2, until=lambda: counter(net, "a", "lookups_failed") == 1)
-    net.join(*"bv")
-    net.run(3, until=lambda: bool(homes(net, "b")))
+    net = just_joined()
     assert talk(net, 5.0, AB)[AB] <= 3.0
 
 

@@ -1040,7 +1040,8 @@ def test_only_the_last_part_of_certificates_tells_that_others_are_missing() -> N
     assert proofs.due_at == pytest.approx(lab.now + SHOWN_AGAIN_S)
 
 
-def test_a_certificate_settles_all_keys_that_wait_for_it_also_behind_others_that_do_not() -> None:
+def with_old_keys_awaited() -> tuple[SessionLab, SessionKeypair]:
+    """Returns members of which one waits for a proof under the older of two keypairs, and that."""
     lab = member_lab()
     list(arrivals(lab))
     lab.run(SIMULTANEOUS_S)
@@ -1048,18 +1049,18 @@ def test_a_certificate_settles_all_keys_that_wait_for_it_also_behind_others_that
     lab.run(1)
     _, old = lab.session("a", "b").keypairs
     old.awaited = awaited_proof(until=lab.now + 1)
+    return lab, old
+
+
+def test_a_certificate_settles_all_keys_that_wait_for_it_also_behind_others_that_do_not() -> None:
+    lab, old = with_old_keys_awaited()
     proofs_of(lab, "a", "b")._named(None, now=lab.now)
     assert old.awaited is None
 
 
 def test_packets_that_wait_under_keys_that_a_certificate_settles_with_others_are_taken() -> None:
-    lab = member_lab()
-    list(arrivals(lab))
-    lab.run(SIMULTANEOUS_S)
-    lab.ends["a"].sessions.request(lab.session("a", "b"), now=lab.now)
-    lab.run(1)
-    _, old = lab.session("a", "b").keypairs
-    old.awaited = awaited_proof(until=lab.now + 1)
+    lab, old = with_old_keys_awaited()
+    assert old.awaited is not None
     assert old.awaited.keep(b"early", now=lab.now)
     proofs_of(lab, "a", "b")._named(None, now=lab.now)
     lab.ends["a"].release()
