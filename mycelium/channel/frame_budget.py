@@ -33,6 +33,7 @@ FRAMES_IN_A_ROW: Final = 8
 RELAX_AFTER_S: Final = 1.0
 RELAX_DATAGRAMS: Final = 64  # sent since the last change: without traffic nothing is tried
 UNUSED_AFTER_S: Final = 4.0
+USED_DATAGRAMS: Final = 64  # sent in a second, fewer than which are a rest
 
 REPORT_AFTER_S: Final = 0.010  # delay of a report after a gap, which a late frame may fill
 REPORT_EVERY_S: Final = 0.050  # shortest interval between reports of new losses
@@ -77,7 +78,9 @@ class FrameBudget(FrameSize):
         "_reported_at",
         "_settles_at",
         "_starts_at",
+        "_swept_datagrams",
         "_told_from",
+        "_was_used",
         "datagram_loss",
         "expendable",
         "loss",
@@ -94,6 +97,8 @@ class FrameBudget(FrameSize):
         self.recent = LossWindow()  # for people
         self.missed = 0  # frames reported lost so far, some of which may only have been late
         self.sent_datagrams = 0
+        self._swept_datagrams = 0  # of these up to the last sweep
+        self._was_used = False  # in the second before it
         self.expendable = 0  # frames without data that the neighbour missed: their loss does not count
         self._most = ceiling  # of the ceiling, which is lower where the path is slow
         self.usual = ceiling  # the same without trials of twice the length
@@ -169,16 +174,27 @@ class FrameBudget(FrameSize):
         elif self._long_in_a_row < FRAMES_IN_A_ROW:
             self._long_in_a_row = 0
 
-    def slow(self, rate: float, *, now: float) -> None:
-        """Takes a report of frames that take too long: the path carries `rate` bytes a second."""
-        longest = longest_frame(rate)
+    @property
+    def is_used(self) -> bool:
+        """Whether there was traffic since the last sweep, or in the second before it."""
+        return self._was_used or self.sent_datagrams - self._swept_datagrams >= USED_DATAGRAMS
+
+    def slow(self, rate: float, *, now: float) -> bool:
+        """Takes a report of frames that take too long: the path carries `rate` bytes a second. Tells whether this is news."""
+        longest, was_quick = longest_frame(rate), self.usual == self._most
         self._told_from = TOLERANCE * longest
         self._is_tried = False
         self.usual = min(max(int(longest), self.floor), self._most)
         self._allow(self.usual, now=now)
+        return was_quick
 
-    def relax(self, *, now: float) -> None:
-        """Has longer frames tried again; to be called every second or so."""
+    def sweep(self, *, now: float) -> None:
+        """Notes whether there was traffic, and has longer frames tried again; to be called every second."""
+        self._was_used = self.sent_datagrams - self._swept_datagrams >= USED_DATAGRAMS
+        self._swept_datagrams = self.sent_datagrams
+        self._relax(now=now)
+
+    def _relax(self, *, now: float) -> None:
         is_used = self.sent_datagrams - self._relaxed_datagrams >= RELAX_DATAGRAMS
         if self.ceiling == self._most or not is_used or now < self._relaxed_at + RELAX_AFTER_S:
             return

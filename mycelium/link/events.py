@@ -53,6 +53,10 @@ class CostChanged(LinkEvent, frozen=True):
     cost: int
 
 
+class PathSlowed(LinkEvent, frozen=True):
+    """The neighbour has told that frames take long to arrive, of a path that was taken for quick."""
+
+
 class NeighbourReset(LinkEvent, frozen=True):
     """The neighbour has lost what it was told, or what was queued for it had to be dropped: tell it everything again."""
 

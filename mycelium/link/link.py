@@ -33,6 +33,7 @@ from mycelium.link.events import (
     LinkTrusted,
     LinkUp,
     NeighbourReset,
+    PathSlowed,
 )
 from mycelium.link.frames import FRAME_HEADER_BYTES, Frames
 from mycelium.link.handshakes import Completed
@@ -101,8 +102,7 @@ class Link:
         self.name, self.instance = name, completed.keys.peer_instance  # it is with one process of the neighbour
         self.connected_since = now
         self.up_since: float | None = None  # when it last came up
-        self.state = LinkState.DOWN
-        self.closed_by_peer = False
+        self.state, self.closed_by_peer = LinkState.DOWN, False
         self._events = events
         self._endpoint = completed.endpoint  # as reported last
         self.paths = Paths(completed.endpoint, is_narrow=completed.is_narrow, now=now)
@@ -238,7 +238,8 @@ class Link:
                 if self.proofs.take_frame(keypair, body, now=now):
                     self._events.append(KeyProved(self.name))
             elif kind == RATE:
-                self.frames.budget.slow(read_rate(body), now=now)
+                if self.frames.budget.slow(read_rate(body), now=now):
+                    self._events.append(PathSlowed(self.name))
             elif kind == CLOSE:  # a late one under an old keypair says nothing of a neighbour that has a newer one
                 self.closed_by_peer |= keypair.established >= self.keypairs.sending.established
             else:
@@ -313,8 +314,8 @@ class Link:
         """Judges traffic, and drops what is stale; to be called every second."""
         if self.keypairs.sweep(now=now):
             self.paths.keys_lost(now=now)
-        self.frames.budget.relax(now=now)
-        self.frames.repair.sent.sweep(self.frames.budget.sent_datagrams, now=now)
+        self.frames.budget.sweep(now=now)
+        self.frames.repair.sent.sweep(is_used=self.frames.budget.is_used, now=now)
         self.paths.sweep(now=now)
         self._settle(now=now)
 
@@ -364,8 +365,7 @@ class Link:
             self._take_down("closed" if self.closed_by_peer else self._failure, now=now)
             return
         if self.state is LinkState.DOWN:
-            self.state = LinkState.UP
-            self.up_since = now
+            self.state, self.up_since = LinkState.UP, now
             self._endpoint = path.endpoint
             self._events.append(LinkUp(self.name, path.endpoint, self.cost))
         is_suspect = path_state is PathState.SUSPECT

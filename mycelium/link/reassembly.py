@@ -226,7 +226,8 @@ class Reassembly:
         if whole is not None:
             if self._partial and int.from_bytes(chunks[_TAGGED], "big") >> CHUNK_TAG_SHIFT == self._tag_of(whole[0]):
                 self.forget(whole[0])
-            self.dispersion.in_a_row = 0
+            if self.dispersion.in_a_row:
+                self.dispersion.arrived_soon(len(whole[1]))
         return whole
 
     def _heads_of(self, burst: memoryview, size: int) -> tuple[Sequence[int], Sequence[bytes]]:

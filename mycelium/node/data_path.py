@@ -26,7 +26,6 @@ from mycelium.node.journal import Journal
 from mycelium.node.meetings import Meetings
 from mycelium.node.peering import Peering
 from mycelium.node.settings import NodeSettings
-from mycelium.node.super_packets import SuperPackets
 from mycelium.node.ways import HomewardWays
 from mycelium.outbox import Outbox
 from mycelium.packet.ipv6 import NO_ROUTE
@@ -107,7 +106,6 @@ class DataPath:
             counters=self.counters,
             outbox=outbox,
         )
-        self.super_packets = SuperPackets(links, outbox)
         self._compose_diagnosis(identity, handshakes, routing.excesses, outbox, now=now)
         self._compose_receiving(identity, routing, links, policy, outbox, is_leaf=settings.routing.is_leaf)
         self._compose_handlers(handshakes, routing, links, settings, deadlines, now=now)
@@ -258,12 +256,11 @@ class DataPath:
         metrics.add_gauge("home_records", "Home records kept for other landmarks.", lambda: len(self.registry.held))
 
     def look(self, *, now: float) -> None:
-        """Looks at all sessions, at homes, and at the links in use; called each second."""
+        """Looks at all sessions, and at homes; called each second."""
         self.reachability.look(now=now)
         self.meetings.look(now=now)
         self.registry.look(now=now)
         self.directory.look(now=now)
-        self.super_packets.look()
 
     def _compose_handlers(
         self,

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from mycelium.endpoint import Endpoint
 from mycelium.limits import JOURNAL_ENTRIES
+from mycelium.link.events import KeysRenewed, LinkEvent, LinkMoved, LinkSuspected, LinkTrusted, NeighbourReset
 from mycelium.node.event_kind import EventKind
 from mycelium.node.event_rate import EventRate
 from mycelium.node.fair_ring import FairRing
@@ -90,6 +91,21 @@ class Journal:
                 count=count,
             ),
         )
+
+    def link_reported(self, event: LinkEvent, *, now: float) -> None:
+        """A link that stays has reported something; its beginning and end are noted by who knows what they mean."""
+        node = event.neighbour
+        match event:
+            case LinkSuspected():
+                self.note(EventKind.LINK_SUSPECT, node=node, cause=event.cause, silent_s=event.silent_s, now=now)
+            case LinkTrusted():
+                self.note(EventKind.LINK_TRUSTED, node=node, now=now)
+            case LinkMoved():
+                self.note(EventKind.LINK_MOVED, node=node, before=event.before, after=event.after, now=now)
+            case NeighbourReset():
+                self.note(EventKind.LINK_RESTARTED, node=node, now=now)
+            case KeysRenewed():
+                self.note(EventKind.LINK_KEYS, node=node, now=now)
 
     def peer_failed(self, url: str, cause: str, failures: int, *, endpoint: Endpoint | None = None, now: float) -> None:
         """A configured peer was not reached so many times in a row; noted the 1st, 2nd, 4th, 8th time and so on.

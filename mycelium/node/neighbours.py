@@ -11,17 +11,7 @@ from typing import Final
 from mycelium.endpoint import Endpoint, Lost
 from mycelium.limits import LINKS
 from mycelium.link.causes import DECLINED, DENIED_HERE, NOTHING_AFTER
-from mycelium.link.events import (
-    ItemsReceived,
-    KeysRenewed,
-    LinkDown,
-    LinkEvent,
-    LinkMoved,
-    LinkSuspected,
-    LinkTrusted,
-    LinkUp,
-    NeighbourReset,
-)
+from mycelium.link.events import ItemsReceived, LinkDown, LinkEvent, LinkMoved, LinkSuspected, LinkUp, PathSlowed
 from mycelium.link.handshakes import Completed
 from mycelium.link.link import Link, LinkState
 from mycelium.link.path.liveness import PathState
@@ -35,6 +25,7 @@ from mycelium.node.link_indices import LinkIndices
 from mycelium.node.link_maker import LinkMaker
 from mycelium.node.peering import Peering
 from mycelium.node.second_links import SecondLinks, is_second, tell_routing
+from mycelium.node.super_packets import SuperPackets
 from mycelium.outbox import Outbox, ResolvePeer
 from mycelium.peering.configured import ConfiguredPeer
 from mycelium.peering.dialler import Candidate, Source
@@ -91,6 +82,7 @@ class Neighbours:
         self.duplicates = Duplicates(routing, journal, rng)
         self._admission = LinkAdmission(journal)
         self._second = SecondLinks(self.links, self._maker, routing)
+        self._super_packets = SuperPackets(self.links, outbox)
 
     def adopt(self, completed: Completed, *, now: float) -> None:
         """Gives a completed handshake to the neighbour's link, as new keys or a new path, or makes a link of it."""
@@ -164,7 +156,8 @@ class Neighbours:
         self.pass_on(now=now)
 
     def _handle(self, event: LinkEvent, *, now: float) -> None:
-        journal, neighbour = self._journal, event.neighbour
+        neighbour = event.neighbour
+        self._journal.link_reported(event, now=now)
         match event:
             case ItemsReceived():
                 self._take_others(neighbour, [item for item in event.items if type(item) is not Update], now=now)
@@ -173,20 +166,12 @@ class Neighbours:
             case LinkSuspected():
                 self._leasing.suspected(neighbour, now=now)
                 self._dial_others(self.links[neighbour], now=now)
-                journal.note(
-                    EventKind.LINK_SUSPECT, node=neighbour, cause=event.cause, silent_s=event.silent_s, now=now
-                )
-            case LinkTrusted():
-                journal.note(EventKind.LINK_TRUSTED, node=neighbour, now=now)
             case LinkDown():
                 self._handle_down(event, now=now)
             case LinkMoved():
-                journal.note(EventKind.LINK_MOVED, node=neighbour, before=event.before, after=event.after, now=now)
                 self._tell_address(neighbour, event.after, now=now)
-            case NeighbourReset():
-                journal.note(EventKind.LINK_RESTARTED, node=neighbour, now=now)
-            case KeysRenewed():
-                journal.note(EventKind.LINK_KEYS, node=neighbour, now=now)
+            case PathSlowed():
+                self._super_packets.look()
 
     def _take_others(self, neighbour: bytes, items: Sequence[Item], *, now: float) -> None:
         """Takes what routing leaves to others. Updates, of which a table has thousands, are not among the items."""
@@ -332,6 +317,7 @@ class Neighbours:
             elif link.wants_new_keypair(now=now):
                 self._dial(link, link.paths.active.endpoint, now=now)
         self.indices.prune(now=now)
+        self._super_packets.look()
 
     def _keep_auto_peers(self, *, now: float) -> None:
         """Looks for automatic peers, and closes the links of those given up, unless they are kept for another reason."""

@@ -8,11 +8,9 @@ from typing import Final
 
 from mycelium.channel.frame_budget import SHORT_BYTES
 from mycelium.limits import GSO_BYTES
-from mycelium.link.frames import Frames
 from mycelium.link.link import Link
 from mycelium.outbox import GsoLimited, Outbox
 
-USED_DATAGRAMS: Final = 64  # sent between two looks: a link that sends fewer decides nothing
 # Times by which the longest frame must have fallen, or risen: a rate is never measured twice alike.
 FALL: Final = 0.7
 RISE: Final = 1.5
@@ -21,22 +19,19 @@ RISE: Final = 1.5
 class SuperPackets:
     """Tells by an event when `longest`, in bytes, changes."""
 
-    __slots__ = ("_links", "_outbox", "_sent", "longest")
+    __slots__ = ("_links", "_outbox", "longest")
 
     def __init__(self, links: dict[bytes, Link], outbox: Outbox) -> None:
         self._links = links
         self._outbox = outbox
-        self._sent: dict[Frames, int] = {}  # datagrams at the last look
         self.longest = GSO_BYTES
 
     def look(self) -> None:
-        """Looks at what was sent over each link; to be called every second."""
-        sent = {link.frames: link.frames.budget.sent_datagrams for link in self._links.values()}
-        before, self._sent = self._sent, sent
-        used = [frames for frames, count in sent.items() if count - before.get(frames, count) >= USED_DATAGRAMS]
-        if not used:
+        """Looks at the links that are in use; to be called every second, and when one of them has become slow."""
+        usual = [link.frames.budget.usual for link in self._links.values() if link.frames.budget.is_used]
+        if not usual:
             return
-        longest = min(max(SHORT_BYTES, *(frames.budget.usual for frames in used)), GSO_BYTES)
+        longest = min(max(SHORT_BYTES, *usual), GSO_BYTES)
         has_risen = longest > self.longest and longest >= min(self.longest * RISE, GSO_BYTES)
         if has_risen or longest < self.longest * FALL:
             self.longest = longest

@@ -22,6 +22,7 @@ from mycelium.channel.frame_budget import (
     SHORT_S,
     TOLERANCE,
     UNUSED_AFTER_S,
+    USED_DATAGRAMS,
     ArrivalReport,
     FrameBudget,
 )
@@ -336,7 +337,7 @@ def relaxed(budget: FrameBudget, *, length: int, now: float, frames: int = RELAX
     """Returns how long frames may be after so many of one length."""
     for _ in range(frames):
         budget.sent(length, 1 + length // FLOOR)
-    budget.relax(now=now)
+    budget.sweep(now=now)
     return budget.limit
 
 
@@ -344,7 +345,7 @@ def test_longer_frames_are_tried_while_there_is_traffic_only() -> None:
     budget = FrameBudget(floor=FLOOR, now=0.0)
     budget.slow(TEN_MBIT, now=0.0)
     for second in range(1, 60):
-        budget.relax(now=float(second))
+        budget.sweep(now=float(second))
     assert budget.limit == 2_500
     moments = (60.0, 60.0 + 0.9 * RELAX_AFTER_S, 60.0 + RELAX_AFTER_S)
     assert [relaxed(budget, length=5_000, now=now) for now in moments] == [5_000, 5_000, FRAME_PLAINTEXT]
@@ -401,11 +402,22 @@ def test_a_report_ends_a_trial_of_longer_frames_and_the_next_one_begins_anew() -
     limits = []
     for now in (1.0, 3.0):
         budget.sent_datagrams += RELAX_DATAGRAMS
-        budget.relax(now=now * RELAX_AFTER_S)
+        budget.sweep(now=now * RELAX_AFTER_S)
         limits.append(budget.limit)
         budget.slow(TEN_MBIT, now=(now + 0.5) * RELAX_AFTER_S)
         limits.append(budget.limit)
     assert limits == [5_000, 2_500, 5_000, 2_500]
+
+
+def test_a_path_is_found_slow_once() -> None:
+    budget = FrameBudget(floor=FLOOR, now=0.0)
+    assert budget.slow(TEN_MBIT, now=0.0)
+    assert not budget.slow(2 * TEN_MBIT, now=0.0)
+    relaxed(budget, length=2_500, now=RELAX_AFTER_S)
+    assert not budget.slow(TEN_MBIT, now=RELAX_AFTER_S), "longer frames were only tried"
+    relaxed(budget, length=2_500, now=2 * RELAX_AFTER_S)
+    relaxed(budget, length=2_500, now=2 * RELAX_AFTER_S + UNUSED_AFTER_S)
+    assert budget.slow(TEN_MBIT, now=20.0)
 
 
 def test_frames_that_loss_keeps_short_stay_short_on_a_path_that_becomes_quicker() -> None:
@@ -414,7 +426,7 @@ def test_frames_that_loss_keeps_short_stay_short_on_a_path_that_becomes_quicker(
     budget.report(6, 10, sent=10, now=0.05)
     assert budget.limit == FLOOR
     budget.sent_datagrams += RELAX_DATAGRAMS
-    budget.relax(now=10.0)
+    budget.sweep(now=10.0)
     assert budget.limit == FLOOR
 
 
@@ -432,3 +444,19 @@ def test_a_floor_that_grows_beyond_what_a_slow_path_carries_counts() -> None:
     budget.slow(1_000.0, now=0.0)
     budget.set_floor(8_900)
     assert budget.limit == 8_900
+
+
+# -- use ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_link_is_used_until_a_second_has_passed_with_little_traffic() -> None:
+    budget = FrameBudget(floor=FLOOR, now=0.0)
+    budget.sent(10_000, USED_DATAGRAMS - 1)
+    assert not budget.is_used
+    budget.sent(100, 1)
+    assert budget.is_used
+    budget.sweep(now=1.0)
+    assert budget.is_used
+    budget.sent(10_000, USED_DATAGRAMS - 1)
+    budget.sweep(now=2.0)
+    assert not budget.is_used

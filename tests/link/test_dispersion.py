@@ -1,6 +1,7 @@
 """Slow paths are found by how chunks arrive, and quick ones never taken for slow."""
 
 import math
+from functools import partial
 
 from mycelium.channel.frame_budget import FRAMES_IN_A_ROW, OCCUPANCY_S, TOLERANCE, longest_frame
 from mycelium.link.dispersion import QUICK, Dispersion
@@ -45,13 +46,36 @@ def test_frames_that_are_short_enough_for_a_slow_path_are_no_news() -> None:
             assert path.in_a_row == 0
         path.arrived(*of_rate(rate, length=int(longest_frame(rate) * TOLERANCE * 1.01)))
         assert path.in_a_row == 1
-    path.arrived(2_800, 1_400, 0.0)
-    assert (path.in_a_row, path.slow_rate) == (0, 0)
+
+
+def test_short_frames_do_not_hide_that_long_ones_take_long() -> None:
+    path, told_from = Dispersion(), int(longest_frame(HUNDRED_MBIT) * TOLERANCE)
+    for number in range(FRAMES_IN_A_ROW):
+        assert path.slow_rate == 0
+        path.arrived(*of_rate(HUNDRED_MBIT * (0.7 if number else 1)))
+        path.arrived(2_800, 1_400, 0.0)
+        path.arrived_soon(told_from)
+        path.arrived(*of_rate(HUNDRED_MBIT, length=told_from))
+    assert math.isclose(path.take(), HUNDRED_MBIT)
+
+
+def test_a_frame_clears_the_path_if_it_is_as_long_as_one_that_would_be_told_of() -> None:
+    path = Dispersion()
+    for rate in (TEN_MBIT, HUNDRED_MBIT):
+        told_from = int(longest_frame(rate) * TOLERANCE)
+        for soon in (
+            partial(path.arrived_soon, told_from + 1),
+            partial(path.arrived, *of_rate(1e9, length=told_from + 1)),
+        ):
+            for _ in range(FRAMES_IN_A_ROW - 1):
+                path.arrived(*of_rate(rate))
+            soon()
+            assert (path.in_a_row, path.slow_rate) == (0, 0)
 
 
 def test_frames_of_any_length_are_no_news_on_a_quick_path() -> None:
     path = Dispersion()
-    for length in range(10_000, 62_000, 1_000):
+    for length in range(int(TOLERANCE * longest_frame(QUICK)), 62_000, 1_000):
         path.arrived(*of_rate(QUICK * 1.01, length=length))
         assert path.in_a_row == 0
         path.arrived(*of_rate(QUICK * 0.99, length=62_000))

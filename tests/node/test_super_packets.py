@@ -1,11 +1,14 @@
 """A host's kernel is asked for super-packets as long as the frames of the links that it sends over may be."""
 
-from mycelium.channel.frame_budget import RELAX_AFTER_S, SHORT_BYTES, UNUSED_AFTER_S
+from bench.datapath import tcp
+from mycelium.channel.frame_budget import RELAX_AFTER_S, SHORT_BYTES, UNUSED_AFTER_S, USED_DATAGRAMS
 from mycelium.limits import GSO_BYTES
 from mycelium.link.link import Link
-from mycelium.node.super_packets import USED_DATAGRAMS, SuperPackets
+from mycelium.node.super_packets import SuperPackets
 from mycelium.outbox import GsoLimited, Outbox
+from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP
 from tests.link.lab import LinkLab
+from tests.support.small_meshes import link_of, ready_pair
 
 SLOW, SLOWER = 12_500_000.0, 5_000_000.0  # bytes a second
 OF_SLOW = 8_750  # bytes
@@ -34,6 +37,12 @@ class Watched:
         """Returns what is asked of the kernel after a second in which these links sent so many datagrams each."""
         for link in used:
             link.frames.budget.sent_datagrams += datagrams
+        for link in self.links.values():
+            link.frames.budget.sweep(now=self._now)
+        return self.asked_now()
+
+    def asked_now(self) -> list[int]:
+        """Returns what is asked of the kernel at once."""
         self._outbox.clear()
         self._super_packets.look()
         assert all(isinstance(event, GsoLimited) for event in self._outbox.events)
@@ -44,7 +53,7 @@ class Watched:
 
     def relax(self, link: Link, *, after_s: float = RELAX_AFTER_S) -> None:
         self._now += after_s
-        link.frames.budget.relax(now=self._now)
+        link.frames.budget.sweep(now=self._now)
 
 
 def test_they_are_as_long_as_frames_on_the_slow_link_in_use() -> None:
@@ -108,9 +117,32 @@ def test_a_trial_of_longer_frames_does_not_decide_how_long_they_are_at_first() -
     assert watched.asked(watched.one) == [OF_SLOW]
 
 
-def test_a_link_that_is_new_counts_from_its_second_look_on() -> None:
+def test_a_link_that_is_new_counts_at_once() -> None:
     watched = Watched()
     new = watched.links[b"new"] = ready_link()
     watched.slow(new, SLOW)
-    assert watched.asked(new) == []
     assert watched.asked(new) == [OF_SLOW]
+
+
+def test_a_link_in_use_counts_until_there_was_a_second_of_rest() -> None:
+    watched = Watched()
+    watched.slow(watched.one, SLOW)
+    watched.one.frames.budget.sent_datagrams += USED_DATAGRAMS
+    assert watched.asked_now() == [OF_SLOW]
+    watched.asked(watched.one, watched.other)
+    assert watched.asked_now() == []
+    assert watched.asked(watched.one) == [OF_SLOW]
+
+
+def test_they_are_short_as_soon_as_the_link_in_use_is_found_slow() -> None:
+    """Until they are, streams may keep the queue of the link full for as long as it loses some of their packets."""
+    net = ready_pair(0.000_3)
+    for wire in net.both("a", "b"):
+        wire.reshape(bytes_per_s=SLOW)
+    packet = tcp(net.hosts["a"].address, net.hosts["b"].address, 40_000)
+    budget = link_of(net, "a", "b").frames.budget
+    budget.sent(10_000, USED_DATAGRAMS)  # those of this mesh are longer than usual, so they are few
+    while budget.usual > GSO_BYTES:
+        net.send("a", packet, SUPER_TCP | PARTIAL_CHECKSUM, 1_340)
+        net.run(len(packet) / SLOW)
+    assert net.hosts["a"].node.neighbours._super_packets.longest == budget.usual

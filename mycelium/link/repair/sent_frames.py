@@ -20,7 +20,6 @@ KEEPING_S: Final = 60.0  # how long frames go on being kept after the last sign 
 # Frames of several datagrams that are kept after a rest all the same. They last until a loss of one in a thousand datagrams has
 # been reported; a lone packet is to cost no more than it does.
 FIRST_FRAMES: Final = 64
-REST_DATAGRAMS: Final = 64  # in a second, fewer than which are a rest
 KEPT_S: Final = 0.25  # how long one frame is kept: the neighbour gives up on it earlier
 ANSWERS: Final = 5  # how often one frame, or parts of it, may be resent
 RESENT_SHARE: Final = 4  # bytes sent for each byte that may be resent
@@ -56,7 +55,6 @@ class SentFrames:
         "_expendable",
         "_first_left",
         "_frames",
-        "_sent_datagrams",
         "counters",
         "excused",
         "held_bytes",
@@ -69,7 +67,6 @@ class SentFrames:
         self.keeps_long_until = inf  # the same for those of several datagrams
         self._first_left = FIRST_FRAMES
         self._complete_from = 0  # counter from which on all data frames are kept
-        self._sent_datagrams = 0
         self.held_bytes = 0
         self.counters = counters
         self._allowance = FIRST_ALLOWANCE
@@ -117,12 +114,11 @@ class SentFrames:
             pieces.append((counter, frame.body, frame.shape, start, end))
         return pieces
 
-    def sweep(self, sent_datagrams: int, *, now: float) -> None:
-        """Drops what nobody will ask for any more; to be called every second, with the number of all datagrams sent."""
+    def sweep(self, *, is_used: bool, now: float) -> None:
+        """Drops what nobody will ask for any more; to be called every second, and told whether there was traffic in it."""
         self._shrink(now=now)
-        if sent_datagrams - self._sent_datagrams < REST_DATAGRAMS:
+        if not is_used:
             self.keeps_long_until, self._first_left = inf, FIRST_FRAMES
-        self._sent_datagrams = sent_datagrams
 
     def clear(self) -> None:
         """Drops everything: the keypair is new, or the link is over."""
