@@ -7,7 +7,7 @@
 As root: every host is a network namespace of this machine, every link a veth pair. Systems take turns, so that a change in
 the machine's mood hits all of them. `limit` is a forwarder in C without a cipher: the ceiling of a tunnel of this kind; the
 column of that name compares with its figure for a direct line. The column `mycelium` says how many times a system's figure
-this daemon's is.
+this daemon's is. Both ends on one processor may make half of what they make on two: standard error tells how long they were.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from typing import Final
 from bench.support.machine import Machine
 from bench.support.measures import MEASURES, Measure
 from bench.support.report import Row, print_table, progress, summary, write_json_lines
+from bench.support.sharing import Sharing
 from bench.support.systems import NUMBERS_OF_RELAYS, SYSTEMS, is_installed
 from tests.lab.laboratory import Lab
 
@@ -65,9 +66,11 @@ def _measure_system(system: str, measures: list[Measure], seconds: float, values
             conditions.apply(line, seconds)
             for measure in measures:
                 if measure.conditions == conditions:
-                    value = measure.take(line, seconds)
+                    with Sharing(line) as sharing:
+                        value = measure.take(line, seconds)
                     values.setdefault((measure.name, system), []).append(value)
-                    progress(f"{label}: {measure.name}, {system}: {value:.3f} {measure.unit}")
+                    taken = f"{measure.name}, {system}: {value:.3f} {measure.unit}"
+                    progress(f"{label}: {taken}; both ends on one processor {sharing.share:.0%} of the time")
 
 
 def _row(measure: Measure, system: str, values: Values) -> Row:
