@@ -394,7 +394,7 @@ class Advertiser:
     def _append_digest(self, neighbour: Neighbour) -> None:
         neighbour.digest_due = False
         for row in self._lazy:
-            if row.queued == LAZY and not row.current & neighbour.bit:
+            if row.queued == LAZY and row.holders & ~row.current & neighbour.bit:
                 self._tell(row, neighbour)
         neighbour.updates.append(self._holdings.digest(neighbour))
         self._counters.digests_sent += 1

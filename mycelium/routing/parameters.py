@@ -31,8 +31,8 @@ class RoutingParameters(Struct, frozen=True):
     free_frames_per_s: float = 250.0  # the same while changes go on: a quarter of what rests leave
     batch_s: float = 0.006  # better routes are collected for this long
     lazy_s: tuple[float, float] = (15.0, 30.0)  # delay of an update that changes only the sequence, uniform
-    # the same while some nodes are out of scope: landmarks, whose sequences go everywhere, are many there; mostly the next
-    # digest comes first, and has such updates before it
+    # the same while some nodes are out of scope: landmarks, whose sequences go everywhere, are many there; once a
+    # neighbour has asked for one, the others are told before their next digest
     lazy_scoped_s: tuple[float, float] = (60.0, 120.0)
     digest_s: float = 60.0  # between comparisons of tables with a neighbour, +- 20 %
     # first wait between requests for the whole table of one neighbour; doubles while digests differ

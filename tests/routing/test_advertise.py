@@ -181,6 +181,15 @@ def test_a_digest_speaks_of_what_the_neighbour_holds_and_hastens_no_lazy_change(
     assert lab.wait(73.0)[2] == [digest_of(held)]
 
 
+def test_a_digest_brings_the_next_hop_no_retraction_of_a_route_that_it_does_not_hold() -> None:
+    lab = RoutingLab(RoutingParameters(lazy_s=(200.0, 200.0)))
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50, 0))
+    lab.flush()
+    lab.says(1, update(FAR, 50, 1))
+    assert [type(item) for item in lab.wait(73.0)[1]] == [Digest]
+
+
 def test_a_digest_follows_what_only_others_were_told() -> None:
     lab = RoutingLab(RoutingParameters(lazy_s=(200.0, 200.0)))
     lab.up(1, 2, 3)
