@@ -167,7 +167,7 @@ def read_root(path: Path) -> NetworkRoot:
         return msgspec.json.decode(data, type=NetworkRoot)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{name}: {_misfit(found, str(error))}") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         reason = "it is empty" if not data else f"its text breaks off or is none of a root ({error})"
         raise ConfigError(f"{name}: {reason}: 'mycelium network create' makes one") from None
 

@@ -23,12 +23,28 @@ def read_removals(text: str, name: str) -> list[Removals]:
 
     Whoever reads it from a file reads a byte more than REMOVALS_FILE_BYTES, so that one that is too long is told as that.
     """
+    parts, faults = legible_removals(text, name)
+    if faults:
+        raise faults[0]
+    return parts
+
+
+def legible_removals(text: str, name: str) -> tuple[list[Removals], list[ConfigError]]:
+    """Returns the parts in those lines of a text that can be read, and what is wrong with the text, which names it."""
+    parts: list[Removals] = []
+    faults: list[ConfigError] = []
     if len(text) > REMOVALS_FILE_BYTES:
-        raise ConfigError(f"{name} is longer than what 'mycelium network remove' writes can be")
+        faults.append(ConfigError(f"{name} is longer than what 'mycelium network remove' writes can be"))
+        text = text[:REMOVALS_FILE_BYTES]
     lines = text.split()
     if not lines:
-        raise ConfigError(f"{name} is empty")
-    return [_read_line(line, f"line {number} of {name}") for number, line in enumerate(lines, 1)]
+        faults.append(ConfigError(f"{name} is empty"))
+    for number, line in enumerate(lines, 1):
+        try:
+            parts.append(_read_line(line, f"line {number} of {name}"))
+        except ConfigError as fault:
+            faults.append(fault)
+    return parts, faults
 
 
 def _read_line(line: str, name: str) -> Removals:

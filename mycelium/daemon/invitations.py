@@ -9,7 +9,8 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -218,7 +219,7 @@ class Inviter:
 
 
 def read_invitations(path: Path) -> list[Invitation]:
-    """Returns the invitations of a file; none, with a warning, where they can't be read."""
+    """Returns the invitations of a file, but for those that can't be read, of which a warning tells."""
     if not os.path.lexists(path):
         return []
     try:
@@ -227,7 +228,17 @@ def read_invitations(path: Path) -> list[Invitation]:
         log.warning("all invitations are void: %s", error)
         return []
     try:
-        return msgspec.json.decode(state.content, type=list[Invitation])[:INVITATIONS]
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+        entries = msgspec.json.decode(state.content, type=list[msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         log.warning("all invitations are void: %s", state.misfit())
-    return []
+        return []
+    legible = list(_legible(entries))
+    if len(legible) < len(entries):
+        log.warning("%s invitations are void: %s", "some" if legible else "all", state.misfit())
+    return legible[:INVITATIONS]
+
+
+def _legible(entries: Iterable[msgspec.Raw]) -> Iterator[Invitation]:
+    for entry in entries:
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+            yield msgspec.json.decode(entry, type=Invitation)

@@ -7,7 +7,8 @@ warning.
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -59,7 +60,7 @@ class KnownPeersFile:
 
 
 def read_known_peers(path: Path) -> list[KnownPeer]:
-    """Returns the peers of a file; none, with a warning, where they can't be read."""
+    """Returns the peers of a file, but for lines that can't be read, of which a warning tells."""
     if not os.path.lexists(path):
         return []
     try:
@@ -67,11 +68,17 @@ def read_known_peers(path: Path) -> list[KnownPeer]:
     except DiskError as error:
         log.warning("what was known of other nodes is lost: %s", error)
         return []
-    try:
-        return [_parsed(line) for line in state.content.decode("ascii").splitlines()][:KNOWN_PEERS_KEPT]
-    except (LocalError, UnicodeDecodeError):
-        log.warning("what was known of other nodes is lost: %s", state.misfit())
-    return []
+    lines = state.content.decode("ascii", errors="replace").splitlines()
+    peers = list(_legible(lines))
+    if len(peers) < len(lines):
+        log.warning("%s was known of other nodes is lost: %s", "a part of what" if peers else "what", state.misfit())
+    return peers[:KNOWN_PEERS_KEPT]
+
+
+def _legible(lines: Iterable[str]) -> Iterator[KnownPeer]:
+    for line in lines:
+        with suppress(LocalError):
+            yield _parsed(line)
 
 
 def write_known_peers(path: Path, peers: Iterable[KnownPeer]) -> None:

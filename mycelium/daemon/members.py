@@ -14,7 +14,7 @@ from mycelium.admin.checkup import NO_MEMBER
 from mycelium.admin.config import Settings
 from mycelium.admin.network_file import NetworkFile
 from mycelium.admin.private_file import replace_private
-from mycelium.admin.removals_file import REMOVALS_FILE_BYTES, read_removals, removals_text
+from mycelium.admin.removals_file import REMOVALS_FILE_BYTES, legible_removals, removals_text
 from mycelium.admin.state_file import read_state
 from mycelium.crypto.hybrid import hybrid_sign
 from mycelium.crypto.primitives import RealPrimitives
@@ -36,6 +36,7 @@ log = logging.getLogger("mycelium")
 SWEEP_S: Final = 1.0
 _WARN_S: Final = 14 * 86_400  # before a certificate expires
 _ENDS_SOON: Final = "it ends soon"
+_ASKED: Final = "who was removed is asked of neighbours: %s"
 
 
 class Members:
@@ -198,15 +199,19 @@ class Members:
             log.error("this node is no member of its network now: %s", trouble)
 
     def _read(self, gate: MemberGate) -> None:
-        """Reads who was removed; what can't be read is heard again from any neighbour."""
+        """Reads who was removed; what can't be read is heard again from any neighbour, and the rest is in force meanwhile."""
         if not os.path.lexists(self._path):
             return
         try:
             state = read_state(self._path, error=LocalError, most=REMOVALS_FILE_BYTES + 1)
-            for one in read_removals(state.content.decode("ascii", errors="replace"), str(self._path)):
-                gate.membership.take(one)
         except LocalError as error:
-            log.warning("who was removed is asked of neighbours: %s", error)
+            log.warning(_ASKED, error)
+            return
+        parts, faults = legible_removals(state.content.decode("ascii", errors="replace"), str(self._path))
+        for one in parts:
+            gate.membership.take(one)
+        if faults:
+            log.warning(_ASKED, faults[0])
         self._saved = frozenset(gate.membership.removals.values())
 
     async def _save(self, gate: MemberGate) -> None:

@@ -190,6 +190,7 @@ def test_a_file_that_is_no_root_is_refused(tmp_path: Path) -> None:
         (b"\xff", "its text breaks off or is none of a root"),
         (b'{"seed": 5, ?', "its text breaks off or is none of a root"),
         (b"k" * 32, "its text breaks off or is none of a root"),
+        (b"[" * 10_000, "its text breaks off or is none of a root"),
         (msgspec.json.encode(root())[:-9], "its text breaks off"),
     ):
         path.write_bytes(data)

@@ -5,6 +5,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from mycelium.admin.control import InvitationWish
@@ -12,7 +13,7 @@ from mycelium.admin.join_uri import JoinUri
 from mycelium.admin.keyfile import invitations_path
 from mycelium.crypto.join_handshake import JoinInitiator
 from mycelium.crypto.primitives import RealPrimitives
-from mycelium.daemon.invitations import LONGEST_S, REMEMBERED_S, Inviter, NetworkSecrets, read_invitations
+from mycelium.daemon.invitations import LONGEST_S, REMEMBERED_S, Invitation, Inviter, NetworkSecrets, read_invitations
 from mycelium.endpoint import Endpoint
 from mycelium.errors import ConfigError, DiskError, LocalError
 from mycelium.identity import Identity
@@ -235,7 +236,7 @@ def test_the_file_of_a_newer_version_is_said_to_be_one(tmp_path: Path, caplog: p
     assert told.startswith(f"all invitations are void: {path} was written by mycelium 999.1, and this is ")
 
 
-@pytest.mark.parametrize("content", [b"", b"[", b'[{"secret": 1}]', b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"[", b"[" * 10_000, b'[{"secret": 1}]', b"\xff"])
 def test_a_damaged_file_is_said_and_forgotten(tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "key.invitations"
     path.write_bytes(content)
@@ -268,3 +269,12 @@ def test_a_member_that_may_not_invite_any_more_lets_nobody_in_by_its_invitations
     answer = member.ask(uri, b"c")
     assert answer is not None
     assert answer.status == JoinStatus.GRANTED  # it was not used before
+
+
+def test_one_damaged_entry_makes_no_other_void(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path, good = tmp_path / "key.invitations", Invitation(secret=bytes(32), uses=1, expires=1e10)
+    for damage in (b"1", b'{"secret": 1}', b'{"uses": 1}'):
+        path.write_bytes(b"[" + damage + b", " + msgspec.json.encode(good) + b"]")
+        assert read_invitations(path) == [good]
+        assert caplog.messages == [f"some invitations are void: {path} holds something else"]
+        caplog.clear()

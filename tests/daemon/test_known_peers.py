@@ -63,6 +63,16 @@ def test_a_damaged_file_is_said_and_forgotten(tmp_path: Path, content: bytes, ca
     assert caplog.messages == [f"what was known of other nodes is lost: {why}" for why in whys]
 
 
+@pytest.mark.parametrize("damage", [b"\xff\n", b"bluetooth://5.6.7.8#00\n", b"\0" * 100 + b"\n"])
+def test_one_damaged_line_loses_no_other(tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "peers"
+    write_known_peers(path, PEERS)
+    version, *lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(version + lines[0] + damage + lines[1])
+    assert read_known_peers(path) == PEERS
+    assert caplog.messages == [f"a part of what was known of other nodes is lost: {path} is damaged"]
+
+
 def test_a_file_that_cannot_be_written_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_known_peers(tmp_path / "no folder" / "peers", PEERS)
     [message] = caplog.messages

@@ -215,17 +215,24 @@ def test_certificates_that_are_never_valid_together_are_refused_at_the_start(tmp
         Running(tmp_path, Chain(own, issuer, key_of(OTHER).proof_key))
 
 
-def test_a_list_that_is_damaged_is_asked_of_neighbours(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_damaged_of_a_list_is_asked_of_neighbours_and_the_rest_is_in_force(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = removals_path(tmp_path / "key")
     whole = removals_text([removals(1, OTHER)]).encode()
-    for content, why in (
-        (b"?", f"line 1 of {path} is not what"),
-        (whole + b"?", f"line 2 of {path} is not what"),
-        (whole.ljust(REMOVALS_FILE_BYTES + 1, b"\n"), f"{path} is longer than"),
+    for content, why, is_barred in (
+        (b"", f"{path} is empty", False),
+        (b"?", f"line 1 of {path} is not what", False),
+        (whole[:-10], f"line 1 of {path} is not what", False),
+        (whole + b"?", f"line 2 of {path} is not what", True),
+        (b"\xff\0\n" + whole, f"line 1 of {path} is not what", True),
+        (whole.ljust(REMOVALS_FILE_BYTES + 1, b"\n"), f"{path} is longer than", True),
     ):
         path.write_bytes(content)
-        assert not Running(tmp_path).policy.bars(OTHER.address)
+        assert bool(Running(tmp_path).policy.bars(OTHER.address)) is is_barred
         assert f"who was removed is asked of neighbours: {why}" in caplog.text
+        assert path.read_bytes() == content
+        caplog.clear()
 
 
 def test_a_list_that_says_which_version_wrote_it_is_read(tmp_path: Path) -> None:
