@@ -30,7 +30,7 @@ ANY_SIZE = 65_507 + UNDERLAY_OVERHEAD  # MTU of wires that carry every UDP datag
 
 def seed_of(name: str) -> int:
     """Returns the default seed of a host's identity."""
-    return sum(name.encode()) * 1000 + len(name)
+    return int.from_bytes(name.encode(), "big")
 
 
 class NamedHost(VirtualHost):

@@ -27,6 +27,7 @@ from .memory import CollectorOff, HugePages
 from .outcome import ending
 from .scenario import Scenario, load
 from .stage import Stage
+from .values import check_values, defaults_of
 
 ROUTING: Final = "routing"
 NODE: Final = "node"
@@ -37,12 +38,11 @@ FULL_TABLES: Final = 4_096
 _LARGE: Final = {"scope": 128, "landmark_after_s": 0.0, "landmark_wait_s": 0.3}
 
 _CHECKS: Final = {"black_hole_s": 10.0, "stride": 0}
-_FIDELITY_FIELDS: Final = {
-    ROUTING: (
-        *(name for name in RoutingSettings.__struct_fields__ if name != "parameters"),
-        *RoutingParameters.__struct_fields__,
-    ),
-    NODE: NodeMeshSettings.__struct_fields__,
+_DEFAULTS: Final = {  # the parameters of routing are given one by one
+    ROUTING: {
+        name: one for name, one in defaults_of(RoutingSettings, RoutingParameters).items() if name != "parameters"
+    },
+    NODE: {name: one for name, one in defaults_of(NodeMeshSettings, RoutingParameters).items() if name != "routing"},
 }
 _LINK_FIELDS: Final = [name for name in LinkModel.__struct_fields__ if name != "delay_s"]
 
@@ -83,6 +83,7 @@ class Run:
         self.spec = spec
         self.scenario: Scenario = load(spec.scenario, spec.parameters)
         _refuse_unknown(spec, self.scenario)
+        check_values(spec.parameters, {**_CHECKS, **defaults_of(LinkModel), **_DEFAULTS.get(spec.fidelity, {})})
         if self.scenario.fidelity not in (None, spec.fidelity):
             raise ConfigError(f"scenario {self.scenario.name} needs --fidelity {self.scenario.fidelity}")
         self.interrupted = False  # set from outside: the run ends early, with its last records
@@ -151,9 +152,14 @@ def make_mesh(spec: RunSpec) -> Mesh:
     if spec.fidelity == ROUTING:
         return RoutingMesh(seed=spec.seed, link_defaults=links, settings=settings_from(spec.parameters))
     if spec.fidelity == NODE:
-        own = _chosen_of(NodeMeshSettings.__struct_fields__, spec.parameters)
-        return NodeMesh(seed=spec.seed, link_defaults=links, settings=NodeMeshSettings(**own))
+        return NodeMesh(seed=spec.seed, link_defaults=links, settings=_node_settings(spec.parameters))
     raise ConfigError(f"{spec.fidelity!r} is not a fidelity; the fidelities are {', '.join(FIDELITIES)}")
+
+
+def _node_settings(values: dict[str, Any]) -> NodeMeshSettings:
+    default = NodeMeshSettings()
+    routing = msgspec.structs.replace(default.routing, **_chosen_of(RoutingParameters.__struct_fields__, values))
+    return msgspec.structs.replace(default, **_chosen_of(NodeMeshSettings.__struct_fields__, values), routing=routing)
 
 
 def _chosen_of(names: Iterable[str], values: dict[str, Any]) -> dict[str, Any]:
@@ -165,7 +171,7 @@ def _chosen(defaults: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_unknown(spec: RunSpec, scenario: Scenario) -> None:
-    known = [*scenario.parameters, *_CHECKS, *_LINK_FIELDS, *_FIDELITY_FIELDS.get(spec.fidelity, ())]
+    known = [*scenario.parameters, *_CHECKS, *_LINK_FIELDS, *_DEFAULTS.get(spec.fidelity, ())]
     for name in spec.parameters:
         if name not in known:
             raise ConfigError(f"{name!r} is not a parameter; the parameters are {', '.join(known)}")

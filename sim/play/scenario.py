@@ -30,6 +30,7 @@ from mycelium.errors import ConfigError
 
 from .. import PACKAGE
 from . import figures
+from .values import check_values
 
 _SUFFIX: Final = ".toml"
 
@@ -86,6 +87,7 @@ def load(text: str, given: dict[str, Any]) -> Scenario:
     if unknown:
         known = ", ".join(source.parameters) or "none"
         raise ConfigError(f"{unknown[0]!r} is not a parameter of scenario {label}; its parameters are {known}")
+    check_values({**given, **own}, source.parameters)
     parameters = {key: {**given, **own}.get(key, default) for key, default in source.parameters.items()}
     steps = [_step(label, step, parameters) for step in source.steps(parameters)]
     promises = {name: _promise(label, name, bound, parameters) for name, bound in source.expect.items()}

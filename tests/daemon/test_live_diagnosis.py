@@ -90,7 +90,7 @@ def test_an_address_that_nobody_here_knows_is_that_of_a_node_without_a_route(
     assert (traced.reached, traced.hops) == (False, [])
 
 
-@pytest.mark.parametrize("wanted", ["berlin", "4b", "fe80::1", "2001:db8::1", "00" * 31])
+@pytest.mark.parametrize("wanted", ["berlin", "5", "40ff", "fe80::1", "2001:db8::1", "00" * 31])
 def test_what_can_be_no_node_is_none_for_a_ping_either(monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
     net = square()
     diagnosis = diagnosis_of(net, "a", monkeypatch)

@@ -13,7 +13,6 @@ from mycelium.dataplane.receiving import Receiving
 from mycelium.limits import DESTINATIONS
 from mycelium.routing import scope as scopes
 from mycelium.routing.engine import RoutingEngine
-from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.scope import SHARES_FROM
 from mycelium.wire.announcement import LANDMARK
 from mycelium.wire.control import Item, Update, encode_item
@@ -139,8 +138,7 @@ def played(
     wires = Wires()
     with monkeypatch.context() as patched:
         if fidelity == NODE:
-            routing = RoutingParameters(**parameters)
-            begun = Run(RunSpec(topology, NODES[fidelity], str(path), seed, NODE, {"routing": routing}))
+            begun = Run(RunSpec(topology, NODES[fidelity], str(path), seed, NODE, parameters))
             watch_nodes(patched, wires, begun)
         else:
             begun = Run(RunSpec(topology, NODES[fidelity], str(path), seed, ROUTING, parameters))
