@@ -186,7 +186,7 @@ class FrameBudget(FrameSize):
         self._is_tried = False
         self.usual = min(max(int(longest), self.floor), self._most)
         self._allow(self.usual, now=now)
-        return was_quick
+        return was_quick and self.usual < self._most
 
     def sweep(self, *, now: float) -> None:
         """Notes whether there was traffic, and has longer frames tried again; to be called every second."""

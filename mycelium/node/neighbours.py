@@ -171,7 +171,7 @@ class Neighbours:
             case LinkMoved():
                 self._tell_address(neighbour, event.after, now=now)
             case PathSlowed():
-                self._super_packets.look()
+                self._super_packets.link_slowed(now=now)
 
     def _take_others(self, neighbour: bytes, items: Sequence[Item], *, now: float) -> None:
         """Takes what routing leaves to others. Updates, of which a table has thousands, are not among the items."""

@@ -14,20 +14,24 @@ from mycelium.outbox import GsoLimited, Outbox
 # Times by which the longest frame must have fallen, or risen: a rate is never measured twice alike.
 FALL: Final = 0.7
 RISE: Final = 1.5
+# Least time between two looks that neighbours cause, who may say anything of their paths: a look takes a fraction of a
+# millisecond at a hub, and is followed by a call of the kernel.
+SOON_S: Final = 0.1
 
 
 class SuperPackets:
     """Tells by an event when `longest`, in bytes, changes."""
 
-    __slots__ = ("_links", "_outbox", "longest")
+    __slots__ = ("_links", "_outbox", "_soonest", "longest")
 
     def __init__(self, links: dict[bytes, Link], outbox: Outbox) -> None:
         self._links = links
         self._outbox = outbox
+        self._soonest = 0.0  # when a link may have a look taken again
         self.longest = GSO_BYTES
 
     def look(self) -> None:
-        """Looks at the links that are in use; to be called every second, and when one of them has become slow."""
+        """Looks at the links that are in use; to be called every second."""
         usual = [link.frames.budget.usual for link in self._links.values() if link.frames.budget.is_used]
         if not usual:
             return
@@ -36,3 +40,9 @@ class SuperPackets:
         if has_risen or longest < self.longest * FALL:
             self.longest = longest
             self._outbox.events.append(GsoLimited(longest))
+
+    def link_slowed(self, *, now: float) -> None:
+        """Looks at the links at once, as one of them has become slow, unless that was a moment ago."""
+        if now >= self._soonest:
+            self._soonest = now + SOON_S
+            self.look()

@@ -420,6 +420,13 @@ def test_a_path_is_found_slow_once() -> None:
     assert budget.slow(TEN_MBIT, now=20.0)
 
 
+def test_a_path_that_is_said_to_be_slow_and_is_quick_is_no_news() -> None:
+    budget = FrameBudget(floor=FLOOR, now=0.0)
+    assert not budget.slow(1e12, now=0.0)
+    assert not budget.slow(1e12, now=0.0)
+    assert budget.slow(TEN_MBIT, now=0.0)
+
+
 def test_frames_that_loss_keeps_short_stay_short_on_a_path_that_becomes_quicker() -> None:
     budget = FrameBudget(floor=FLOOR, now=0.0)
     budget.slow(12_500_000.0, now=0.0)

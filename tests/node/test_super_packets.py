@@ -28,9 +28,9 @@ class Watched:
     def __init__(self) -> None:
         self.links = {name: ready_link() for name in (b"one", b"other")}
         self.one, self.other = self.links.values()
-        self._outbox = Outbox()
+        self.outbox = Outbox()
         self._now = 10.0
-        self._super_packets = SuperPackets(self.links, self._outbox)
+        self.super_packets = SuperPackets(self.links, self.outbox)
         self.asked()
 
     def asked(self, *used: Link, datagrams: int = USED_DATAGRAMS) -> list[int]:
@@ -43,10 +43,10 @@ class Watched:
 
     def asked_now(self) -> list[int]:
         """Returns what is asked of the kernel at once."""
-        self._outbox.clear()
-        self._super_packets.look()
-        assert all(isinstance(event, GsoLimited) for event in self._outbox.events)
-        return [event.longest for event in self._outbox.events if isinstance(event, GsoLimited)]
+        self.outbox.clear()
+        self.super_packets.look()
+        assert all(isinstance(event, GsoLimited) for event in self.outbox.events)
+        return [event.longest for event in self.outbox.events if isinstance(event, GsoLimited)]
 
     def slow(self, link: Link, rate: float) -> None:
         link.frames.budget.slow(rate, now=self._now)
@@ -146,3 +146,15 @@ def test_they_are_short_as_soon_as_the_link_in_use_is_found_slow() -> None:
         net.send("a", packet, SUPER_TCP | PARTIAL_CHECKSUM, 1_340)
         net.run(len(packet) / SLOW)
     assert net.hosts["a"].node.neighbours._super_packets.longest == budget.usual
+
+
+def test_a_neighbour_that_says_slow_again_and_again_has_the_links_looked_at_ten_times_a_second() -> None:
+    watched, looks = Watched(), 0
+    watched.asked(watched.one)
+    watched.slow(watched.one, SLOW)
+    for millisecond in range(1_000):
+        watched.super_packets.longest = GSO_BYTES  # as if the path had seemed quick meanwhile
+        watched.outbox.clear()
+        watched.super_packets.link_slowed(now=10.0 + millisecond / 1_000)
+        looks += bool(watched.outbox.events)
+    assert looks == 10
