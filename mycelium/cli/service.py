@@ -113,6 +113,9 @@ def _take_over_key() -> Path | None:
     moved = STATE_FOLDER / key.name
     if key == moved or os.path.lexists(moved) or not os.path.lexists(key):
         return None
+    if key.lstat().st_uid != os.getuid():  # a sudo that keeps HOME leads to the caller's
+        click.echo(f"the service has a key of its own: {key} is not root's, and stays where it is")
+        return None
     if is_claimed(key):
         raise LocalError(f"a daemon that was started by hand runs with the key {key}: stop it first")
     user = pwd.getpwnam(NAME)

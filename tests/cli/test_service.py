@@ -130,6 +130,17 @@ def test_the_service_goes_on_with_the_address_that_a_daemon_of_root_s_had(
     assert asked.read_text().count("systemctl restart mycelium") == 2
 
 
+def test_a_key_of_another_user_stays_where_it_is(
+    asked: Path, of_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: of_root.stat().st_uid + 1)  # as by a sudo that keeps HOME
+    assert main(["service", "install"]) == 0
+    told = capsys.readouterr().out
+    assert f"the service has a key of its own: {of_root} is not root's, and stays where it is\n" in told
+    assert (of_root.exists(), (tmp_path / "state").exists()) == (True, False)
+    assert "systemctl restart mycelium" in asked.read_text()
+
+
 def test_a_key_that_a_daemon_runs_with_is_not_moved(
     asked: Path, of_root: Path, tmp_path: Path, capsys: Capture
 ) -> None:
