@@ -68,6 +68,9 @@ def test_who_has_all_keys_of_a_node_but_the_mldsa_key_gets_neither_a_link_nor_a_
         wait_until(is_refused, SECONDS, f"a proof between {one.name} and {other.name} is refused")
     wait_answered(a, relay, "others are reached as before")
     assert impostor.public_key not in a.alive_peers()
-    causes = [event["cause"] for event in a.events() if event["kind"] in ("peer-failed", "session-refused")]
-    assert causes == 2 * [wrongly_proved(fingerprint)]
-    assert a.log().count(wrongly_proved(fingerprint)) == 2, "of the peer, and of sessions with it"
+    told = [event for event in a.events() if event["kind"] in ("peer-failed", "session-refused")]
+    assert {event["cause"] for event in told} == {wrongly_proved(fingerprint)}
+    kinds = [event["kind"] for event in told]  # a busy machine takes so long that the peer is dialled again
+    assert kinds.count("session-refused") == 1
+    assert kinds.count("peer-failed") in (1, 2, 3)
+    assert a.log().count(wrongly_proved(fingerprint)) == len(told), "of the peer, and of sessions with it"

@@ -11,7 +11,7 @@ SAMPLE = {"type": "sample", "t": 1.5, "wall_s": 2.0, "converged_nodes": 3, "even
 
 
 def shown(*, is_shown: bool, is_terminal: bool = True) -> str:
-    console = Console(file=io.StringIO(), width=120, force_terminal=is_terminal)
+    console = Console(file=io.StringIO(), width=120, force_terminal=is_terminal, _environ={"TERM": "xterm"})
     with Progress(5, console=console, is_shown=is_shown) as bar:
         bar.take({"type": "action", "what": "cut"})
         bar.take(SAMPLE)
