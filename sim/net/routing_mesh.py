@@ -8,7 +8,7 @@ dead. If the link is mended before either end notices, batches that have not arr
 from collections import deque
 from functools import partial
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
@@ -350,10 +350,3 @@ class RoutingMesh(Mesh):
         if end.link.is_open:
             arrival = end.direction.batch_arrival(size, end.link, now=self.heap.now)
             self.heap.at(arrival, self._arrive, end, end.generation)
-
-
-def settings_from(values: dict[str, Any]) -> RoutingSettings:
-    """Returns the settings from plain values, which can include fields of `RoutingParameters`."""
-    own = {name: values[name] for name in RoutingSettings.__struct_fields__ if name in values and name != "parameters"}
-    routing = {name: values[name] for name in RoutingParameters.__struct_fields__ if name in values}
-    return RoutingSettings(**own, parameters=RoutingParameters(**routing))

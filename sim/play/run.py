@@ -5,7 +5,7 @@
 The same spec gives the same records in any process, except for wall-clock times and memory.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,20 +14,19 @@ import networkx
 from msgspec import Struct
 
 from mycelium.errors import ConfigError
-from mycelium.routing.parameters import RoutingParameters
 
 from ..graphs.topology import make_topology
 from ..net.link import LinkModel
 from ..net.mesh import Mesh
 from ..net.node_mesh import NodeMesh, NodeMeshSettings
-from ..net.routing_mesh import RoutingMesh, RoutingSettings, settings_from
+from ..net.routing_mesh import RoutingMesh, RoutingSettings
 from .actions import perform
 from .invariants import InvariantBroken
 from .memory import CollectorOff, HugePages
 from .outcome import ending
 from .scenario import Scenario, load
 from .stage import Stage
-from .values import check_values, defaults_of
+from .values import check_values, defaults_of, with_values
 
 ROUTING: Final = "routing"
 NODE: Final = "node"
@@ -38,13 +37,8 @@ FULL_TABLES: Final = 4_096
 _LARGE: Final = {"scope": 128, "landmark_after_s": 0.0, "landmark_wait_s": 0.3}
 
 _CHECKS: Final = {"black_hole_s": 10.0, "stride": 0}
-_DEFAULTS: Final = {  # the parameters of routing are given one by one
-    ROUTING: {
-        name: one for name, one in defaults_of(RoutingSettings, RoutingParameters).items() if name != "parameters"
-    },
-    NODE: {name: one for name, one in defaults_of(NodeMeshSettings, RoutingParameters).items() if name != "routing"},
-}
-_LINK_FIELDS: Final = [name for name in LinkModel.__struct_fields__ if name != "delay_s"]
+_LINK: Final = defaults_of(LinkModel)
+_OF_FIDELITY: Final = {ROUTING: defaults_of(RoutingSettings), NODE: defaults_of(NodeMeshSettings)}
 
 
 class RunSpec(Struct, frozen=True):
@@ -82,8 +76,9 @@ class Run:
     def __init__(self, spec: RunSpec) -> None:
         self.spec = spec
         self.scenario: Scenario = load(spec.scenario, spec.parameters)
-        _refuse_unknown(spec, self.scenario)
-        check_values(spec.parameters, {**_CHECKS, **defaults_of(LinkModel), **_DEFAULTS.get(spec.fidelity, {})})
+        defaults = {**_CHECKS, **_LINK, **_OF_FIDELITY.get(spec.fidelity, {})}
+        _refuse_unknown(spec, [*self.scenario.parameters, *defaults])
+        check_values(spec.parameters, defaults)
         if self.scenario.fidelity not in (None, spec.fidelity):
             raise ConfigError(f"scenario {self.scenario.name} needs --fidelity {self.scenario.fidelity}")
         self.interrupted = False  # set from outside: the run ends early, with its last records
@@ -148,30 +143,20 @@ class Run:
 
 def make_mesh(spec: RunSpec) -> Mesh:
     """Returns the empty mesh of a run; raises ConfigError."""
-    links = _chosen_of(_LINK_FIELDS, spec.parameters)
+    links = {name: spec.parameters[name] for name in _LINK if name in spec.parameters}
     if spec.fidelity == ROUTING:
-        return RoutingMesh(seed=spec.seed, link_defaults=links, settings=settings_from(spec.parameters))
+        settings = with_values(RoutingSettings(), spec.parameters)
+        return RoutingMesh(seed=spec.seed, link_defaults=links, settings=settings)
     if spec.fidelity == NODE:
-        return NodeMesh(seed=spec.seed, link_defaults=links, settings=_node_settings(spec.parameters))
+        return NodeMesh(seed=spec.seed, link_defaults=links, settings=with_values(NodeMeshSettings(), spec.parameters))
     raise ConfigError(f"{spec.fidelity!r} is not a fidelity; the fidelities are {', '.join(FIDELITIES)}")
-
-
-def _node_settings(values: dict[str, Any]) -> NodeMeshSettings:
-    default = NodeMeshSettings()
-    routing = msgspec.structs.replace(default.routing, **_chosen_of(RoutingParameters.__struct_fields__, values))
-    return msgspec.structs.replace(default, **_chosen_of(NodeMeshSettings.__struct_fields__, values), routing=routing)
-
-
-def _chosen_of(names: Iterable[str], values: dict[str, Any]) -> dict[str, Any]:
-    return {name: values[name] for name in names if name in values}
 
 
 def _chosen(defaults: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
     return {name: values.get(name, default) for name, default in defaults.items()}
 
 
-def _refuse_unknown(spec: RunSpec, scenario: Scenario) -> None:
-    known = [*scenario.parameters, *_CHECKS, *_LINK_FIELDS, *_DEFAULTS.get(spec.fidelity, ())]
+def _refuse_unknown(spec: RunSpec, known: list[str]) -> None:
     for name in spec.parameters:
         if name not in known:
             raise ConfigError(f"{name!r} is not a parameter; the parameters are {', '.join(known)}")

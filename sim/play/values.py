@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from math import isfinite
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -12,6 +12,8 @@ from mycelium.errors import ConfigError
 _POSITIVE: Final = ("bump_s", "digest_s", "scope", "sweep_s")  # what is done again and again, and room that is needed
 _SHARES: Final = ("duplicate", "loss", "reorder")  # a link that loses all, or sends all twice, never comes to an end
 
+_Settings = TypeVar("_Settings", bound=Struct)
+
 
 def check_values(given: dict[str, Any], defaults: dict[str, Any]) -> None:
     """Raises ConfigError for the first of the values given that can't take the place of its default."""
@@ -20,10 +22,26 @@ def check_values(given: dict[str, Any], defaults: dict[str, Any]) -> None:
             raise ConfigError(f"{name}={given[name]!s:.70} is not possible: {reason}")
 
 
-def defaults_of(*kinds: type[Struct]) -> dict[str, Any]:
-    """Returns the defaults of those fields of Structs that have any."""
-    fields = [one for kind in kinds for one in msgspec.structs.fields(kind)]
-    return {one.name: one.default for one in fields if one.default is not msgspec.NODEFAULT}
+def defaults_of(kind: type[Struct]) -> dict[str, Any]:
+    """Returns the defaults of settings, by field; those of settings within them are given one by one too."""
+    found: dict[str, Any] = {}
+    for one in msgspec.structs.fields(kind):
+        if isinstance(one.default, Struct):
+            found |= msgspec.structs.asdict(one.default)
+        elif one.default is not msgspec.NODEFAULT:
+            found[one.name] = one.default
+    return found
+
+
+def with_values(default: _Settings, values: dict[str, Any]) -> _Settings:
+    """Returns settings with those values that are theirs, or of settings within them."""
+    changes: dict[str, Any] = {}
+    for name, own in msgspec.structs.asdict(default).items():
+        if isinstance(own, Struct):
+            changes[name] = with_values(own, values)
+        elif name in values:
+            changes[name] = values[name]
+    return msgspec.structs.replace(default, **changes)
 
 
 def _misfit(name: str, value: Any, default: Any) -> str:
@@ -38,9 +56,8 @@ def _misfit(name: str, value: Any, default: Any) -> str:
 
 
 def _number_misfit(name: str, value: Any, default: float) -> str:
-    is_count = isinstance(default, int) and not f"_{name}".endswith(
-        "_s"
-    )  # of seconds a scenario may name a whole number
+    # of seconds a scenario may name a whole number
+    is_count = isinstance(default, int) and not f"_{name}".endswith("_s")
     if isinstance(value, bool) or not isinstance(value, int if is_count else int | float):
         return "it is a whole number" if is_count else "it is a number"
     if not isfinite(value):
