@@ -1,13 +1,12 @@
 """How long both ends of a line shared one processor, where the kernel puts them at times, while something was measured."""
 
 import threading
-from pathlib import Path
 from typing import Final, Self
 
 from bench.support.line import Line
+from tests.lab.process import processor_of
 
 EVERY_S: Final = 0.03
-_PROCESSOR: Final = 36  # field 39 of /proc/PID/stat, of those after the name
 
 
 class Sharing:
@@ -35,8 +34,4 @@ class Sharing:
     def _look(self) -> None:
         while not self._is_over.wait(EVERY_S):
             self._looks += 1
-            self._shared += len({_processor_of(pid) for pid in self._pids}) == 1
-
-
-def _processor_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[_PROCESSOR])
+            self._shared += len({processor_of(pid) for pid in self._pids}) == 1

@@ -7,8 +7,18 @@ from pathlib import Path
 
 def cpu_seconds(pid: int) -> float:
     """Returns the processor time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = _fields(pid)
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def processor_of(pid: int) -> int:
+    """Returns the number of the processor on which a process runs, or ran last."""
+    return int(_fields(pid)[36])
+
+
+def _fields(pid: int) -> list[str]:
+    """Returns what proc(5) numbers from 3 on: the fields behind the name, in which anything may stand."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def rss_bytes(pid: int) -> int:

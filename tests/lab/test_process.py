@@ -4,7 +4,7 @@ import os
 import subprocess
 import time
 
-from tests.lab.process import cpu_seconds, description, rss_bytes
+from tests.lab.process import cpu_seconds, description, processor_of, rss_bytes
 from tests.lab.waiting import PATIENCE_S, wait_until
 
 
@@ -14,6 +14,16 @@ def test_a_process_that_works_uses_processor_time() -> None:
     while time.process_time() < before + 0.05:
         pass
     assert cpu_seconds(os.getpid()) > before
+
+
+def test_it_runs_on_a_processor_that_it_may_use() -> None:
+    allowed = os.sched_getaffinity(0)
+    try:
+        for one in allowed:
+            os.sched_setaffinity(0, {one})
+            assert processor_of(os.getpid()) == one
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def test_memory_is_counted_in_bytes() -> None:
