@@ -171,31 +171,29 @@ def test_the_origin_tells_its_neighbours_a_new_sequence_at_once() -> None:
     assert lab.updates(lab.wait(0.003), 0) == {1: [(1, 0)], 2: [(1, 0)]}
 
 
-def test_a_digest_speaks_of_what_the_neighbour_holds_and_hastens_no_lazy_change() -> None:
+def lab_with_a_lazy_change(*others: int) -> RoutingLab:
+    """Returns a node whose next hop to FAR, 1, has told it a newer sequence, of which 2 and others are not told yet."""
     lab = RoutingLab(RoutingParameters(lazy_s=(200.0, 200.0)))
-    lab.up(1, 2)
+    lab.up(1, 2, *others)
     lab.says(1, update(FAR, 50, 0))
     lab.flush()
     lab.says(1, update(FAR, 50, 1))
+    return lab
+
+
+def test_a_digest_speaks_of_what_the_neighbour_holds_and_hastens_no_lazy_change() -> None:
+    lab = lab_with_a_lazy_change()
     held = share_of(address(0), distance(seq(), 0)) + share_of(address(FAR), distance(seq(0), 60))
     assert lab.wait(73.0)[2] == [digest_of(held)]
 
 
 def test_a_digest_brings_the_next_hop_no_retraction_of_a_route_that_it_does_not_hold() -> None:
-    lab = RoutingLab(RoutingParameters(lazy_s=(200.0, 200.0)))
-    lab.up(1, 2)
-    lab.says(1, update(FAR, 50, 0))
-    lab.flush()
-    lab.says(1, update(FAR, 50, 1))
+    lab = lab_with_a_lazy_change()
     assert [type(item) for item in lab.wait(73.0)[1]] == [Digest]
 
 
 def test_a_digest_follows_what_only_others_were_told() -> None:
-    lab = RoutingLab(RoutingParameters(lazy_s=(200.0, 200.0)))
-    lab.up(1, 2, 3)
-    lab.says(1, update(FAR, 50, 0))
-    lab.flush()
-    lab.says(1, update(FAR, 50, 1))
+    lab = lab_with_a_lazy_change(3)
     lab.says(3, SeqnoRequest(address(FAR), seq(1), 5))
     told = lab.wait(73.0)
     held = share_of(address(0), distance(seq(), 0)) + share_of(address(FAR), distance(seq(1), 60))
