@@ -8,13 +8,16 @@ import contextlib
 import logging
 import os
 from errno import EINVAL
+from functools import partial
 from ipaddress import IPv6Address
+from itertools import dropwhile
 from pathlib import Path
 from stat import S_ISREG
 from time import monotonic
 from typing import Final, TextIO
 
-from mycelium.daemon.threads import in_thread
+from mycelium.daemon.file_writes import FileWrites
+from mycelium.identity import is_overlay_address
 from mycelium.limits import HOSTS_NAMES
 from mycelium.node.zone import Zone
 
@@ -32,7 +35,7 @@ class HostsFile:
         self._path = path
         self._file: TextIO | None = None
         self._written: dict[str, bytes] = {}
-        self._warned = ""  # what the last write failed for
+        self._writes = FileWrites(f"cannot write the names of nodes into {path}")
         with contextlib.suppress(OSError):  # the first write says it
             self._file = self._opened()
 
@@ -41,32 +44,23 @@ class HostsFile:
         try:
             while True:
                 names = zone.all(now=monotonic())
-                if names != self._written and await in_thread(lambda names=names: self._write(names)):  # type: ignore[misc]
+                if names != self._written and await self._writes.write(partial(self._write, names)):
                     self._written = names
                 await asyncio.sleep(WRITE_EVERY_S)
         finally:
-            self._write({})
+            self._writes.write_last(partial(self._write, {}))
 
-    def _write(self, names: dict[str, bytes]) -> bool:
-        """Writes in place, as the file may be mounted by itself; a warning where that fails for another reason than before."""
-        try:
-            file = self._file = self._opened()
+    def _write(self, names: dict[str, bytes]) -> None:
+        """Writes in place, as the file may be mounted by itself. Raises OSError."""
+        file = self._file = self._opened()
+        file.seek(0)
+        before = file.read()
+        after = with_names(before, names)
+        if after != before:
             file.seek(0)
-            before = file.read()
-            after = with_names(before, names)
-            if after != before:
-                file.seek(0)
-                file.write(after)
-                file.truncate()
-                file.flush()
-        except OSError as error:
-            reason = error.strerror or str(error)
-            if reason != self._warned:
-                log.warning("cannot write the names of nodes into %s: %s", self._path, reason)
-            self._warned = reason
-            return False
-        self._warned = ""
-        return True
+            file.write(after)
+            file.truncate()
+            file.flush()
 
     def close(self) -> None:
         """Closes the file."""
@@ -88,9 +82,18 @@ class HostsFile:
 def with_names(text: str, names: dict[str, bytes]) -> str:
     """Returns the text of a hosts file with these names, and none of those that it had between the two lines."""
     kept, _, rest = text.partition(f"{BEGIN}\n")
-    kept += rest.partition(f"{END}\n")[2]
+    block, end, behind = rest.partition(f"{END}\n")
+    kept += behind if end else "".join(dropwhile(_is_own, block.splitlines(keepends=True)))
     if not names:
         return kept
     lines = [f"{IPv6Address(node)} {name}" for name, node in list(names.items())[:HOSTS_NAMES]]
     gap = "" if not kept or kept.endswith("\n") else "\n"
     return kept + gap + "\n".join([BEGIN, *lines, END]) + "\n"
+
+
+def _is_own(line: str) -> bool:
+    """Tells whether a line is one of a block's, as behind a block whose end is missing."""
+    address, *names = line.split() or [""]
+    with contextlib.suppress(ValueError):
+        return len(names) == 1 and is_overlay_address(IPv6Address(address).packed)
+    return False

@@ -15,12 +15,13 @@ from typing import Final
 from mycelium.admin.keyfile import known_peers_path
 from mycelium.admin.state_file import read_state, write_state
 from mycelium.admin.zones import url_of
-from mycelium.daemon.threads import in_thread
+from mycelium.daemon.file_writes import FileWrites
 from mycelium.endpoint import Endpoint
 from mycelium.errors import ConfigError, DiskError, LocalError
 from mycelium.limits import KNOWN_PEERS_BYTES, KNOWN_PEERS_KEPT
 from mycelium.node.node import Node
 from mycelium.peer_url import PeerUrl
+from mycelium.peering.known_peers import KnownPeers
 from mycelium.wire.known_peer import KnownPeer, known_peer
 
 log = logging.getLogger("mycelium")
@@ -38,6 +39,7 @@ class KnownPeersFile:
         self._act = act
         self._path = known_peers_path(key_file)
         self._saved = 0  # changes that the file has
+        self._writes = FileWrites(f"cannot keep what is known of other nodes in {self._path}")
 
     def keep(self, wanted: int) -> None:
         """Has the node keep this many automatic peers."""
@@ -48,15 +50,19 @@ class KnownPeersFile:
     async def run(self) -> None:
         """Writes the file whenever there is something new, until it is cancelled."""
         known = self._node.exchange.known
-        while True:
-            await asyncio.sleep(SAVE_EVERY_S)
-            if known.changes != self._saved:
-                changes, peers = known.changes, known.worth_keeping()
-                try:
-                    await in_thread(lambda peers=peers: write_known_peers(self._path, peers))  # type: ignore[misc]
+        try:
+            while True:
+                await asyncio.sleep(SAVE_EVERY_S)
+                changes = known.changes
+                if changes != self._saved and await self._writes.write(self._write_of(known)):
                     self._saved = changes
-                except OSError as error:  # no thread was left
-                    _tell_unwritten(self._path, error)
+        finally:
+            if known.changes != self._saved:
+                self._writes.write_last(self._write_of(known))
+
+    def _write_of(self, known: KnownPeers) -> Callable[[], None]:
+        peers = known.worth_keeping()
+        return lambda: write_known_peers(self._path, peers)
 
 
 def read_known_peers(path: Path) -> list[KnownPeer]:
@@ -82,16 +88,9 @@ def _legible(lines: Iterable[str]) -> Iterator[KnownPeer]:
 
 
 def write_known_peers(path: Path, peers: Iterable[KnownPeer]) -> None:
-    """Writes the file anew; a warning where that fails."""
+    """Writes the file anew. Raises OSError."""
     lines = [f"{url_of(peer.endpoint)}#{peer.key.hex()}\n" for peer in peers]
-    try:
-        write_state(path, "".join(lines).encode())
-    except OSError as error:
-        _tell_unwritten(path, error)
-
-
-def _tell_unwritten(path: Path, error: OSError) -> None:
-    log.warning("cannot keep what is known of other nodes in %s: %s", path, error.strerror)
+    write_state(path, "".join(lines).encode())
 
 
 def _parsed(line: str) -> KnownPeer:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -18,6 +18,7 @@ from mycelium.admin.removals_file import REMOVALS_FILE_BYTES, legible_removals, 
 from mycelium.admin.state_file import read_state
 from mycelium.crypto.hybrid import hybrid_sign
 from mycelium.crypto.primitives import RealPrimitives
+from mycelium.daemon.file_writes import FileWrites
 from mycelium.daemon.node_settings import network_of
 from mycelium.daemon.peers import Act
 from mycelium.daemon.threads import in_thread
@@ -56,7 +57,8 @@ class Members:
         self._act = act
         self._clock = clock
         self._path = removals_path(key_file)
-        self._saved: frozenset[Removals] = frozenset()
+        self._saved: frozenset[Removals] = frozenset()  # what the file has
+        self._writes = FileWrites(f"cannot write who was removed to {self._path}", level=logging.ERROR)
         self._warned_of = ""  # what the log has said of the certificate
         self._gate: MemberGate | None = None
         if network.credentials is not None:
@@ -142,16 +144,25 @@ class Members:
 
     async def run(self) -> None:
         """Keeps the clock, ends what is no member's any more, and writes down who was removed, until it is cancelled."""
-        gate = self._gate
-        while gate is not None:
-            before, gate.membership.offset_s = gate.membership.offset_s, self._offset_s()
-            self._act(lambda now: gate.sweep(now=now))
-            if abs(gate.membership.offset_s - before) > SKEW_S:  # the clock was set
-                gate.pardon()
-                self._act(lambda now: self._node.network_changed(now=now))
-            await self._save(gate)
-            self._warn(gate)
-            await asyncio.sleep(SWEEP_S)
+        if (gate := self._gate) is None:
+            return
+        try:
+            while True:
+                self._sweep(gate)
+                if (removals := _removals(gate)) != self._saved and await self._writes.write(self._write_of(removals)):
+                    self._saved = removals
+                self._warn(gate)
+                await asyncio.sleep(SWEEP_S)
+        finally:
+            if (removals := _removals(gate)) != self._saved:
+                self._writes.write_last(self._write_of(removals))
+
+    def _sweep(self, gate: MemberGate) -> None:
+        before, gate.membership.offset_s = gate.membership.offset_s, self._offset_s()
+        self._act(lambda now: gate.sweep(now=now))
+        if abs(gate.membership.offset_s - before) > SKEW_S:  # the clock was set
+            gate.pardon()
+            self._act(lambda now: self._node.network_changed(now=now))
 
     def _refused(self, node: bytes, reason: str, *, now: float) -> None:
         self._node.journal.note(EventKind.MEMBER_REFUSED, node=node, cause=reason, now=now)
@@ -212,19 +223,16 @@ class Members:
             gate.membership.take(one)
         if faults:
             log.warning(_ASKED, faults[0])
-        self._saved = frozenset(gate.membership.removals.values())
+        self._saved = _removals(gate)
 
-    async def _save(self, gate: MemberGate) -> None:
-        """Writes who was removed, without a line with the version: earlier ones would let those in again."""
-        removals = frozenset(gate.membership.removals.values())
-        if removals == self._saved:
-            return
-        data, path = removals_text(gate.membership.removals.values()).encode(), self._path
-        try:
-            await in_thread(lambda: replace_private(path, data))
-        except OSError as error:
-            log.error("cannot write who was removed to %s: %s", path, error.strerror)
-        self._saved = removals
+    def _write_of(self, removals: Iterable[Removals]) -> Callable[[], None]:
+        """Returns what writes who was removed, without a line with the version: earlier ones would let those in again."""
+        data = removals_text(removals).encode()
+        return lambda: replace_private(self._path, data)
+
+
+def _removals(gate: MemberGate) -> frozenset[Removals]:
+    return frozenset(gate.membership.removals.values())
 
 
 def _within(credentials: Credentials) -> float:

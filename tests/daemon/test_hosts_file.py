@@ -19,6 +19,18 @@ NODE = IPv6Address("4fc:47a4::1").packed
 OWN = "127.0.0.1 localhost\n"
 
 
+def run_once(hosts: HostsFile) -> None:
+    """Runs a file's loop until it has tried to write a name, and its end."""
+    zone = Mock(all=Mock(return_value={"a.myc": NODE}))
+
+    async def run() -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await hosts.run(zone)
+
+    asyncio.run(run())
+
+
 def test_names_come_in_and_go_out_and_the_rest_stays() -> None:
     one = with_names(OWN, {"berlin.corp.myc": NODE})
     assert one == f"{OWN}{BEGIN}\n4fc:47a4::1 berlin.corp.myc\n{END}\n"
@@ -31,8 +43,11 @@ def test_a_last_line_without_an_end_stays_one() -> None:
     assert with_names("::1 me", {"a.myc": NODE}).startswith(f"::1 me\n{BEGIN}\n")
 
 
-def test_a_block_without_its_last_line_ends_with_the_file() -> None:
-    assert with_names(f"{OWN}{BEGIN}\n4fc::1 x\n", {}) == OWN
+@pytest.mark.parametrize(
+    "behind", ["", "# mine\n", "10.0.0.1 nas\n::1 me\n", "4fc::2 x also.x\n4fc::3 y\n", "\n4fc::2 x\n"]
+)
+def test_a_block_without_its_last_line_ends_where_other_lines_begin(behind: str) -> None:
+    assert with_names(f"{OWN}{BEGIN}\n4fc::1 x\n4fc::2 y\n{behind}", {}) == OWN + behind
 
 
 def test_no_more_names_are_written_than_may_be() -> None:
@@ -69,7 +84,7 @@ def test_changes_are_written_into_the_same_file_and_taken_out_at_the_end(
 
 
 def test_a_file_that_cannot_be_written_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    HostsFile(tmp_path / "none")._write({"a.myc": NODE})
+    run_once(HostsFile(tmp_path / "none"))
     assert caplog.messages == [f"cannot write the names of nodes into {tmp_path / 'none'}: No such file or directory"]
 
 
@@ -80,7 +95,7 @@ def test_what_is_no_file_is_neither_read_nor_written(
     path = tmp_path / "hosts"
     make(path)
     hosts = HostsFile(path)
-    hosts._write({"a.myc": NODE})
+    run_once(hosts)
     hosts.close()
     assert caplog.messages == [f"cannot write the names of nodes into {path}: it is not a regular file"]
 

@@ -196,6 +196,15 @@ def test_old_ones_give_way_and_open_ones_do_not(member: Member) -> None:
     assert len(list(member.key_file.parent.glob("key.invitation-*"))) == INVITATIONS
 
 
+def test_a_file_that_cannot_be_taken_away_keeps_nobody_from_inviting(member: Member) -> None:
+    member.invite()
+    [file] = member.key_file.parent.glob("key.invitation-*")
+    file.unlink()
+    file.mkdir()  # which root can't unlink either
+    member.clock += 2 * LONGEST_S / 366 + REMEMBERED_S
+    assert member.ask(member.invite()) == granted()
+
+
 @pytest.mark.parametrize(
     ("wish", "told"),
     [

@@ -1,7 +1,8 @@
 """What is known of other nodes on disk: it comes back, and what is damaged is said and forgotten."""
 
 import asyncio
-import threading
+import contextlib
+import errno
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -73,12 +74,6 @@ def test_one_damaged_line_loses_no_other(tmp_path: Path, damage: bytes, caplog: 
     assert caplog.messages == [f"a part of what was known of other nodes is lost: {path} is damaged"]
 
 
-def test_a_file_that_cannot_be_written_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    write_known_peers(tmp_path / "no folder" / "peers", PEERS)
-    [message] = caplog.messages
-    assert message.endswith("No such file or directory")
-
-
 def test_a_node_gets_what_was_known_and_has_what_it_learns_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,29 +96,44 @@ def test_a_node_gets_what_was_known_and_has_what_it_learns_written(
     asyncio.run(learn())
 
 
-def test_a_host_without_a_thread_left_is_said_and_writes_later(
+def test_what_a_full_disk_did_not_take_is_written_once_it_has_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(known_peers, "SAVE_EVERY_S", 0.01)
     node, path = NodeNet().add("a").node, tmp_path / "key.peers"
     file = KnownPeersFile(node, lambda action: action(1000.0), tmp_path / "key")
-    refusing = Mock(side_effect=RuntimeError("can't start new thread"))
+    full = Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
 
     async def learn() -> None:
         running = asyncio.ensure_future(file.run())
         async with asyncio.timeout(PATIENCE_S):
-            with monkeypatch.context() as broken:
-                broken.setattr(threading.Thread, "start", refusing)
+            with monkeypatch.context() as disk:
+                disk.setattr(known_peers, "write_state", full)
                 node.exchange.known.learn(PEERS[:1], b"teacher", now=1000.0)
-                while not caplog.messages:  # noqa: ASYNC110 - a line of the log, not an event
+                while full.call_count < 3:  # noqa: ASYNC110 - a count, not an event
                     await asyncio.sleep(0.01)
             while read_known_peers(path) != PEERS[:1]:  # noqa: ASYNC110 - a file, not an event
                 await asyncio.sleep(0.01)
         running.cancel()
 
     asyncio.run(learn())
-    told = f"cannot keep what is known of other nodes in {path}: this host has no thread left for it"
-    assert set(caplog.messages) == {told}
+    assert caplog.messages == [f"cannot keep what is known of other nodes in {path}: No space left on device"]
+
+
+def test_what_was_learned_last_is_written_at_the_end(tmp_path: Path) -> None:
+    node, path = NodeNet().add("a").node, tmp_path / "key.peers"
+    file = KnownPeersFile(node, lambda action: action(1000.0), tmp_path / "key")
+
+    async def learn() -> None:
+        running = asyncio.ensure_future(file.run())
+        await asyncio.sleep(0)
+        node.exchange.known.learn(PEERS, b"teacher", now=1000.0)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    asyncio.run(learn())
+    assert read_known_peers(path) == PEERS
 
 
 def test_nothing_is_read_for_a_node_that_wants_none(tmp_path: Path) -> None:

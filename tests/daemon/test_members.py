@@ -2,17 +2,20 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
+from unittest.mock import Mock
 
 import pytest
 
 from mycelium.admin.config import Settings
 from mycelium.admin.network_file import NetworkFile, write_member
-from mycelium.admin.private_file import create_network_key
+from mycelium.admin.private_file import create_network_key, replace_private
 from mycelium.admin.removals_file import REMOVALS_FILE_BYTES, removals_text
+from mycelium.daemon import members
 from mycelium.daemon.members import Members, removals_path
 from mycelium.errors import ConfigError, LocalError
 from mycelium.identity import Identity
@@ -155,6 +158,35 @@ def test_who_was_removed_is_told_kept_and_read_again(tmp_path: Path) -> None:
             again.members.tell([stale])
     assert again.members.tell([told, removals(2, Identity(b"c" * 32), part=1)])
     assert again.members.summary() == "until 2027-01-16; 2 removed"
+
+
+def test_who_was_removed_on_a_full_disk_is_written_once_it_has_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(members, "SWEEP_S", 0.01)
+    one = Running(tmp_path, end=START + 99 * DAY_S)
+    full = [OSError(errno.ENOSPC, "No space left on device")] * 3
+    writing = Mock(side_effect=[*full, None, AssertionError("nothing is new")], wraps=replace_private)
+    monkeypatch.setattr(members, "replace_private", writing)
+    one.members.tell([removals(1)])
+    one.run()
+    assert writing.call_count == len(full) + 1
+    assert caplog.messages == [f"cannot write who was removed to {tmp_path / 'key.removed'}: No space left on device"]
+
+
+def test_who_was_removed_last_is_written_at_the_end(tmp_path: Path) -> None:
+    one, told = Running(tmp_path), [removals(1)]
+
+    async def run() -> None:
+        running = asyncio.ensure_future(one.members.run())
+        await asyncio.sleep(0)
+        one.members.tell(told)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    asyncio.run(run())
+    assert removals_path(tmp_path / "key").read_text() == removals_text(told)
 
 
 def test_who_is_no_member_any_more_says_why_and_logs_it_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
